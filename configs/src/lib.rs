@@ -1,0 +1,89 @@
+//! The ConfigDB: what users ask for, as validated values.
+//!
+//! Owns the model of monitors and applications, the two languages that they are written in (YAML documents and MQL),
+//! and the telling of mistakes in them. It refuses to know how a monitor is run, where logs are, and what time it is.
+//! It leans on `logline` for the rules that cut fields out of records; everything that plans or counts leans on it.
+//!
+//! Everything is a function of the text given, except `load_path`, the one edge to the file system.
+
+#![warn(missing_docs)]
+
+pub mod app;
+mod diagnostic;
+mod dir;
+pub mod expr;
+pub mod monitor;
+mod mql;
+mod nearest;
+mod parse_rule;
+mod set;
+mod units;
+mod yaml;
+mod zone;
+
+pub use diagnostic::Diagnostic;
+pub use dir::{Loaded, load_path};
+pub use mql::{parse_expr, parse_mql};
+pub use units::duration_ms;
+
+use app::App;
+use monitor::Monitor;
+use set::{Set, check_set};
+
+/// A document of the ConfigDB.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "documents are few, and moved seldom")]
+pub enum Document {
+    /// What is counted.
+    Monitor(Monitor),
+    /// Whose hosts.
+    App(App),
+}
+
+impl Document {
+    /// The kind as it is written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Document::Monitor(_) => "monitor",
+            Document::App(_) => "app",
+        }
+    }
+
+    /// The document's name, unique among those of its kind.
+    pub fn name(&self) -> &str {
+        match self {
+            Document::Monitor(monitor) => &monitor.name,
+            Document::App(app) => &app.name,
+        }
+    }
+}
+
+/// Reads the YAML documents of a file's text; `file_name` is only told in the mistakes.
+///
+/// # Errors
+/// All mistakes of all documents, in their order; a broken document hides no other.
+pub fn load_str(file_name: &str, text: &str) -> Result<Vec<Document>, Vec<Diagnostic>> {
+    let (placed, mut diagnostics) = yaml::documents(file_name, text);
+    let mut set = Set::default();
+    set.add(file_name, text, placed);
+    diagnostics.append(&mut set.clashes);
+    if diagnostics.is_empty() {
+        Ok(set.into_documents())
+    } else {
+        Err(diagnostics)
+    }
+}
+
+/// The JSON Schema of a YAML document, for editors.
+pub fn schema() -> serde_json::Value {
+    yaml::schema::schema()
+}
+
+/// Length of a raw log's windows if the monitor names none, in milliseconds.
+pub const WINDOW_MS_DEFAULT: u64 = 60_000;
+
+/// How long after a window's end the first answer comes if the monitor doesn't say, in milliseconds.
+pub const GRACE_MS_DEFAULT: u64 = 1_000;
+
+/// Groups kept in an answer if the monitor doesn't say: the `H` of rule M6.
+pub const GROUPS_DEFAULT: usize = 100_000;

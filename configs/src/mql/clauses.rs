@@ -1,0 +1,421 @@
+//! A query: `select` and the clauses after it, in any order.
+
+use super::lexer::TokenKind;
+use super::parser::{Parser, join};
+use super::{QUERY_NAME, check, not_in_a_monitor, rule};
+use crate::diagnostic::Mistake;
+use crate::expr::{BinaryOp, Column, Expr, ExprKind};
+use crate::monitor::{Absent, GroupColumn, Limits, Monitor, Output, TimeRange};
+use crate::nearest::nearest;
+use crate::parse_rule::{RuleForm, check_columns};
+use crate::units::{DURATION_HINT, duration_ms, window_fault, window_hint};
+use crate::zone;
+use crate::{GRACE_MS_DEFAULT, GROUPS_DEFAULT, WINDOW_MS_DEFAULT};
+use std::ops::Range;
+
+/// The words that begin a clause.
+const CLAUSES: [&str; 14] = [
+    "from",
+    "parse",
+    "where",
+    "filter",
+    "group by",
+    "every",
+    "lateness",
+    "delay",
+    "grace",
+    "limit",
+    "since",
+    "timezone",
+    "timestamp",
+    "app",
+];
+
+/// Clauses of stored points and raw records, and of later versions.
+const LATER_CLAUSES: [&str; 5] = ["having", "order", "offset", "fill", "topk"];
+
+/// A value and the clause it came from, to say which when there are two.
+type Placed<T> = Option<(T, Range<usize>)>;
+
+/// The clauses as written.
+#[derive(Default)]
+struct Clauses {
+    outputs: Vec<Output>,
+    log: Placed<String>,
+    rule: Placed<RuleForm>,
+    filter: Option<Expr>,
+    group_by: Vec<(GroupColumn, Range<usize>)>,
+    window_ms: Placed<u64>,
+    lateness_ms: Placed<u64>,
+    delay_ms: Placed<u64>,
+    grace_ms: Placed<u64>,
+    limit: Placed<usize>,
+    since: Placed<String>,
+    from_to: Placed<(String, Option<String>)>,
+    timezone: Placed<String>,
+    timestamp: Placed<String>,
+    app: Placed<String>,
+}
+
+/// Reads a query and validates it.
+pub(super) fn query(text: &str) -> Result<Monitor, Mistake> {
+    let mut parser = Parser::new(text)?;
+    let mut clauses = Clauses::default();
+    if !parser.take_word("select") {
+        let hint = "a query looks like: select count() from log '/var/log/x.log' where op = 'pay' every 5s";
+        return Err(parser.unexpected("`select`").hint(hint));
+    }
+    select(&mut parser, &mut clauses)?;
+    while parser.peek().kind != TokenKind::End {
+        clause(&mut parser, &mut clauses)?;
+    }
+    monitor(clauses)
+}
+
+fn select(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
+    loop {
+        if parser.is_symbol_at(0, "*") {
+            let mistake = not_in_a_monitor(parser.peek().span.clone(), "select *");
+            return Err(mistake.hint("name what to compute: select count(), sum(cost)"));
+        }
+        let start = parser.peek().span.start;
+        let expr = parser.expression()?;
+        check::check_output(&expr)?;
+        let written = start..parser.last_end();
+        let name = alias(parser)?.unwrap_or_else(|| parser.source[written.clone()].to_owned());
+        if clauses.outputs.iter().any(|output| output.name == name) {
+            let mistake = Mistake::new(
+                written.start..parser.last_end(),
+                format!("two outputs are named `{name}`"),
+            );
+            return Err(mistake.hint("give one of them another name with `as`"));
+        }
+        clauses.outputs.push(Output { name, expr });
+        if !parser.take_symbol(",") {
+            return Ok(());
+        }
+    }
+}
+
+/// `as name`, if it follows.
+fn alias(parser: &mut Parser) -> Result<Option<String>, Mistake> {
+    if !parser.take_word("as") {
+        return Ok(None);
+    }
+    let token = parser.peek().clone();
+    let name = match token.kind {
+        TokenKind::Word => parser.text_of(&token).to_owned(),
+        TokenKind::QuotedName(name, _) => name,
+        TokenKind::Text(name) if !name.is_empty() => name,
+        _ => return Err(parser.unexpected("a name after `as`")),
+    };
+    parser.advance();
+    Ok(Some(name))
+}
+
+/// One clause, from its keyword on.
+fn clause(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
+    let token = parser.peek().clone();
+    if token.kind != TokenKind::Word {
+        return Err(parser.unexpected("a clause such as `where`, `group by` or `every`"));
+    }
+    let keyword = parser.text_of(&token).to_ascii_lowercase();
+    if !CLAUSES.contains(&keyword.as_str()) && keyword != "group" {
+        return Err(unknown_clause(parser, &keyword));
+    }
+    parser.advance();
+    match keyword.as_str() {
+        "from" => from(parser, clauses, token.span),
+        "parse" => {
+            let form = rule::form(parser)?;
+            put(&mut clauses.rule, form, "parse", token.span.start..parser.last_end())
+        }
+        "where" | "filter" => filter(parser, clauses, &keyword),
+        "group" => group_by(parser, clauses),
+        "every" => duration(parser, &mut clauses.window_ms, "every"),
+        "lateness" => duration(parser, &mut clauses.lateness_ms, "lateness"),
+        "delay" => duration(parser, &mut clauses.delay_ms, "delay"),
+        "grace" => duration(parser, &mut clauses.grace_ms, "grace"),
+        "limit" => limit(parser, clauses),
+        "since" => since(parser, clauses),
+        "timezone" => text(parser, &mut clauses.timezone, "timezone", "a zone in single quotes"),
+        "timestamp" => text(parser, &mut clauses.timestamp, "timestamp", "a format in single quotes"),
+        _ => app(parser, clauses),
+    }
+}
+
+fn unknown_clause(parser: &Parser, keyword: &str) -> Mistake {
+    let span = parser.peek().span.clone();
+    if LATER_CLAUSES.contains(&keyword) {
+        let name = if keyword == "order" { "order by" } else { keyword };
+        return not_in_a_monitor(span, name);
+    }
+    let mistake = Mistake::new(span, format!("unknown clause `{}`", parser.text_of(parser.peek())));
+    // `gropu by` is two words: its first is compared with `group`.
+    let near = nearest(keyword, CLAUSES.into_iter().chain(["group"]));
+    match near {
+        Some("group") => mistake.hint("did you mean `group by`?"),
+        Some(near) => mistake.hint(format!("did you mean `{near}`?")),
+        None => mistake.hint(format!(
+            "a name is given with `as {keyword}`; clauses are: {}",
+            CLAUSES.join(", ")
+        )),
+    }
+}
+
+/// Stores a clause's value, once.
+fn put<T>(place: &mut Placed<T>, value: T, keyword: &str, span: Range<usize>) -> Result<(), Mistake> {
+    if place.is_some() {
+        return Err(Mistake::new(span, format!("`{keyword}` is given twice")).hint("keep one of them"));
+    }
+    *place = Some((value, span));
+    Ok(())
+}
+
+/// `from log '…'`, or `from <time> [to <time>]`.
+fn from(parser: &mut Parser, clauses: &mut Clauses, keyword: Range<usize>) -> Result<(), Mistake> {
+    let token = parser.peek().clone();
+    let text_follows = matches!(parser.peek_at(1).kind, TokenKind::Text(_) | TokenKind::QuotedName(..));
+    if parser.is_word("log") && text_follows {
+        parser.advance();
+        let log = parser.text_literal("the log's path in single quotes")?;
+        if !log.starts_with('/') {
+            let mistake = Mistake::new(token.span.end + 1..parser.last_end(), "a log's path is absolute");
+            return Err(mistake.hint("begin it with /, as it is on the hosts"));
+        }
+        return put(&mut clauses.log, log, "from log", keyword.start..parser.last_end());
+    }
+    match token.kind {
+        TokenKind::Time | TokenKind::Duration | TokenKind::Text(_) => {
+            let from = time(parser)?;
+            let to = if parser.take_word("to") {
+                Some(time(parser)?)
+            } else {
+                None
+            };
+            put(
+                &mut clauses.from_to,
+                (from, to),
+                "from … to",
+                keyword.start..parser.last_end(),
+            )
+        }
+        TokenKind::Word | TokenKind::QuotedName(..) if !parser.is_word("log") => {
+            let mistake = not_in_a_monitor(token.span.clone(), &format!("from {}", parser.text_of(&token)));
+            Err(mistake.hint("a monitor reads a log: from log '/var/log/x.log'"))
+        }
+        _ if parser.take_word("log") => Err(parser.unexpected("the log's path in single quotes")),
+        _ => Err(parser.unexpected("`log '/path'` or a time after `from`")),
+    }
+}
+
+/// A time as written: RFC 3339, or a distance before now.
+fn time(parser: &mut Parser) -> Result<String, Mistake> {
+    let token = parser.peek().clone();
+    let written = match &token.kind {
+        TokenKind::Time | TokenKind::Duration => parser.text_of(&token).to_owned(),
+        TokenKind::Text(text) => text.clone(),
+        _ => return Err(parser.unexpected("a time").hint(zone::TIME_HINT)),
+    };
+    if duration_ms(&written).is_none() && !zone::is_time(&written) {
+        let mistake = Mistake::new(token.span, format!("`{written}` is not a time"));
+        return Err(mistake.hint(zone::TIME_HINT));
+    }
+    parser.advance();
+    Ok(written)
+}
+
+fn since(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
+    let token = parser.peek().clone();
+    let written = match &token.kind {
+        TokenKind::Duration => parser.text_of(&token).to_owned(),
+        TokenKind::Text(text) if duration_ms(text).is_some() => text.clone(),
+        TokenKind::Text(_) | TokenKind::Time => {
+            return Err(parser
+                .unexpected("a duration after `since`")
+                .hint("a time is given with `from`"));
+        }
+        _ => return Err(parser.unexpected("a duration after `since`").hint(DURATION_HINT)),
+    };
+    parser.advance();
+    put(&mut clauses.since, written, "since", token.span)
+}
+
+/// `where` and `filter`: all of them must hold.
+fn filter(parser: &mut Parser, clauses: &mut Clauses, keyword: &str) -> Result<(), Mistake> {
+    let condition = parser.expression()?;
+    check::check_condition(&condition, &format!("`{keyword}`"))?;
+    parser.count_operator()?;
+    clauses.filter = Some(match clauses.filter.take() {
+        Some(before) => join(BinaryOp::And, before, condition),
+        None => condition,
+    });
+    Ok(())
+}
+
+fn group_by(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
+    if !parser.take_word("by") {
+        return Err(parser.unexpected("`by` after `group`"));
+    }
+    if !clauses.group_by.is_empty() {
+        let span = parser.last_end().saturating_sub(2)..parser.last_end();
+        return Err(Mistake::new(span, "`group by` is given twice").hint("name all columns in one"));
+    }
+    loop {
+        let (column, span) = parser.column()?;
+        let name = alias(parser)?.unwrap_or_else(|| check::column_name(&column));
+        if clauses.group_by.iter().any(|(group, _)| group.name == name) {
+            let mistake = Mistake::new(span, format!("two group columns are named `{name}`"));
+            return Err(mistake.hint("drop one, or give it another name with `as`"));
+        }
+        clauses.group_by.push((GroupColumn { name, column }, span));
+        if !parser.take_symbol(",") {
+            return Ok(());
+        }
+    }
+}
+
+/// A clause with a duration.
+fn duration(parser: &mut Parser, place: &mut Placed<u64>, keyword: &str) -> Result<(), Mistake> {
+    let token = parser.peek().clone();
+    let written = match &token.kind {
+        TokenKind::Duration => parser.text_of(&token),
+        TokenKind::Text(text) => text.as_str(),
+        _ => {
+            return Err(parser
+                .unexpected(&format!("a duration after `{keyword}`"))
+                .hint(DURATION_HINT));
+        }
+    };
+    let Some(milliseconds) = duration_ms(written) else {
+        return Err(Mistake::new(token.span, format!("`{written}` is not a duration")).hint(DURATION_HINT));
+    };
+    parser.advance();
+    put(place, milliseconds, keyword, token.span)
+}
+
+fn limit(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
+    let token = parser.peek().clone();
+    let groups = match token.kind {
+        TokenKind::Number => parser.text_of(&token).parse().ok().filter(|groups| *groups > 0),
+        _ => None,
+    };
+    let Some(groups) = groups else {
+        return Err(parser.unexpected("a whole number of groups from 1 on after `limit`"));
+    };
+    parser.advance();
+    put(&mut clauses.limit, groups, "limit", token.span)
+}
+
+/// A clause with a text.
+fn text(parser: &mut Parser, place: &mut Placed<String>, keyword: &str, expected: &str) -> Result<(), Mistake> {
+    let span = parser.peek().span.clone();
+    let text = parser.text_literal(expected)?;
+    if text.is_empty() {
+        return Err(Mistake::new(span, format!("`{keyword}` is empty")));
+    }
+    put(place, text, keyword, span)
+}
+
+/// `app trade-center` or `app 'trade-center'`: a bare name may have `-` in it, so words next to each other are one.
+fn app(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
+    if parser.peek().kind != TokenKind::Word {
+        return text(parser, &mut clauses.app, "app", "the application's name");
+    }
+    let span = parser.advance().span;
+    while parser.is_symbol_at(0, "-") && parser.peek().span.start == parser.last_end() {
+        let joined = parser.peek_at(1);
+        let is_part = matches!(joined.kind, TokenKind::Word | TokenKind::Number | TokenKind::Duration);
+        if !is_part || joined.span.start != parser.peek().span.end {
+            break;
+        }
+        parser.advance();
+        parser.advance();
+    }
+    let span = span.start..parser.last_end();
+    put(&mut clauses.app, parser.source[span.clone()].to_owned(), "app", span)
+}
+
+/// The application that a condition names beyond doubt: `app = 'x'`, alone or joined by `and`.
+pub(crate) fn app_of(condition: &Expr) -> Option<&str> {
+    match &condition.kind {
+        ExprKind::Binary(BinaryOp::And, left, right) => app_of(left).or_else(|| app_of(right)),
+        ExprKind::Binary(BinaryOp::Equal, left, right) => match (&left.kind, &right.kind) {
+            (ExprKind::Column(Column::Label(label)), ExprKind::Text(app))
+            | (ExprKind::Text(app), ExprKind::Column(Column::Label(label)))
+                if label == "app" =>
+            {
+                Some(app)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
+    if let (Some((_, since)), Some(_)) = (&clauses.since, &clauses.from_to) {
+        let mistake = Mistake::new(since.clone(), "`since` and `from … to` are both given");
+        return Err(mistake.hint("keep one of them"));
+    }
+    if let Some((window_ms, span)) = &clauses.window_ms
+        && let Some(fault) = window_fault(*window_ms)
+    {
+        return Err(Mistake::new(span.clone(), fault).hint(window_hint(*window_ms)));
+    }
+    if let Some((name, span)) = &clauses.timezone {
+        zone::check_zone(name).map_err(|(message, hint)| Mistake::new(span.clone(), message).hint(hint))?;
+    }
+    let parse = match &clauses.rule {
+        Some((form, span)) => form.build().map_err(|message| Mistake::new(span.clone(), message))?,
+        None => None,
+    };
+    if let Some(rule) = &parse {
+        let groups = clauses
+            .group_by
+            .iter()
+            .map(|(group, span)| (&group.column, span.clone()));
+        let exprs = clauses.outputs.iter().map(|output| &output.expr).chain(&clauses.filter);
+        check_columns(rule, exprs, groups)?;
+    }
+    let app = clauses
+        .app
+        .map(first)
+        .or_else(|| clauses.filter.as_ref().and_then(app_of).map(str::to_owned));
+    let (from, to) = clauses
+        .from_to
+        .map(first)
+        .map_or((None, None), |(from, to)| (Some(from), to));
+    Ok(Monitor {
+        name: QUERY_NAME.to_owned(),
+        tenant: None,
+        app,
+        log: clauses.log.map(first),
+        parse,
+        filter: clauses.filter,
+        group_by: clauses.group_by.into_iter().map(first).collect(),
+        select: clauses.outputs,
+        window_ms: clauses.window_ms.map_or(WINDOW_MS_DEFAULT, first),
+        lateness_ms: clauses.lateness_ms.map(first),
+        delay_ms: clauses.delay_ms.map(first),
+        grace_ms: clauses.grace_ms.map_or(GRACE_MS_DEFAULT, first),
+        timezone: clauses.timezone.map(first),
+        timestamp: clauses.timestamp.map(first),
+        absent: Absent::default(),
+        limits: Limits {
+            groups: clauses.limit.map_or(GROUPS_DEFAULT, first),
+            cpu_us_per_s: None,
+            bytes_per_s: None,
+        },
+        range: TimeRange {
+            from,
+            to,
+            since: clauses.since.map(first),
+        },
+    })
+}
+
+/// A value without its place.
+fn first<T>((value, _): (T, Range<usize>)) -> T {
+    value
+}

@@ -1,0 +1,18 @@
+//! Text to records: where a line's timestamp stands and what it means, which lines make a record, what its fields are.
+//!
+//! Owns rules F1 to F4 and F8 to F9. Everything here is a function of the bytes it is given: it refuses to know files,
+//! sockets, clocks and the machine's zone. `agent` bisects with it, `map` counts with it, the console previews with it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`stamp`] | finding and reading timestamps |
+//! | [`records`] | bytes to records |
+//! | [`order`] | which stamps are wild |
+//! | [`fields`] | cutting fields out of a record |
+//! | [`mutant`] | planted bugs that the tests must catch |
+
+pub mod fields;
+pub mod mutant;
+pub mod order;
+pub mod records;
+pub mod stamp;

@@ -1,0 +1,404 @@
+//! Bytes to records (rules F1 and F4): a record is a stamped line and the unstamped lines after it.
+//!
+//! The reader owns the one buffer that log bytes pass through: whoever reads a file writes straight into
+//! [`RecordReader::space`], and records come out as positions in it, so nothing is copied or allocated for a
+//! record. Memory is bounded by the read size plus [`RECORD_LIMIT_BYTES`] for each of the few undecided records.
+//!
+//! A result never depends on where the reads were cut: that is a property test of this crate.
+
+use crate::mutant::{self, Mutant};
+use memchr::memchr;
+
+/// Bytes of a record's text that are kept for fields; the rest is counted, not kept. A record cut here still counts
+/// its bytes and lines exactly; only a monitor that looks at its fields loses it, as `too_long`.
+pub const RECORD_LIMIT_BYTES: usize = 1 << 20;
+
+/// What finds the timestamp of a line.
+pub trait Stamps {
+    /// UTC nanoseconds since the epoch, or `None` for a line that continues its record. `line` has no line end,
+    /// `offset` is that of its first byte in the file and never falls.
+    fn read(&mut self, line: &[u8], offset: u64) -> Option<i64>;
+}
+
+/// Where in its file a reader begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the file's first byte: unstamped lines there are the file's head.
+    FileStart,
+    /// Somewhere inside: what is left of a line, and unstamped lines after it, belong to a record before.
+    Landing,
+}
+
+/// One record, as positions in the reader's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// UTC nanoseconds since the epoch.
+    pub stamp: i64,
+    /// Offset of its first byte in the file.
+    pub offset: u64,
+    /// Bytes of all its lines, line ends included.
+    pub bytes: u64,
+    /// Physical lines.
+    pub lines: u64,
+    /// Position of its text in the stream of kept bytes.
+    position: u64,
+    /// Bytes of text kept, without the last line end.
+    text_len: u32,
+    /// Whether the text is whole.
+    pub extent: Extent,
+}
+
+/// Whether a record's text is whole or was cut at the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Its first [`RECORD_LIMIT_BYTES`] only.
+    Cut,
+}
+
+/// Unstamped lines at the beginning of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Head {
+    /// Physical lines.
+    pub lines: u64,
+    /// Bytes, line ends included.
+    pub bytes: u64,
+}
+
+/// What the line at hand continues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Context {
+    /// Skipping to the first line end after a landing.
+    BrokenLine,
+    /// Before the first stamped line.
+    BeforeFirst,
+    /// Inside the open record.
+    InRecord,
+}
+
+/// Splits a stream of bytes into records.
+pub struct RecordReader<S> {
+    stamps: S,
+    limit: usize,
+    start: Start,
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` that hold data.
+    filled: usize,
+    /// Stream position of `buffer[0]`; differs from the file offset by what was cut out of long records.
+    base_position: u64,
+    /// File offset of the first byte that has not been made part of a line, at index `scan`.
+    scan_offset: u64,
+    /// Index of the first byte that has not been made part of a line.
+    scan: usize,
+    /// Index from which the next line end is searched; what lies before it, from `scan` on, has none.
+    probe: usize,
+    /// Set while the rest of a line over the limit is passed over.
+    inside_long_line: bool,
+    context: Context,
+    open: Option<Record>,
+    closed: Vec<Record>,
+    head: Head,
+    last_stamped_end: u64,
+}
+
+impl<S: Stamps> RecordReader<S> {
+    /// A reader of a file from `offset` on. After [`Start::Landing`], `offset` should be one byte before the place
+    /// meant, so that a line that begins exactly there is not taken for the rest of another.
+    pub fn new(stamps: S, start: Start, offset: u64) -> Self {
+        Self::with_limit(stamps, start, offset, RECORD_LIMIT_BYTES)
+    }
+
+    /// Like [`RecordReader::new`] with another limit for a record's text.
+    pub fn with_limit(stamps: S, start: Start, offset: u64, limit: usize) -> Self {
+        Self {
+            stamps,
+            limit,
+            start,
+            buffer: Vec::new(),
+            filled: 0,
+            base_position: 0,
+            scan_offset: offset,
+            scan: 0,
+            probe: 0,
+            inside_long_line: false,
+            context: match start {
+                Start::FileStart => Context::BeforeFirst,
+                Start::Landing => Context::BrokenLine,
+            },
+            open: None,
+            closed: Vec::new(),
+            head: Head::default(),
+            last_stamped_end: offset,
+        }
+    }
+
+    /// Room for at least `len` more bytes, to be read into; then say how many came with [`RecordReader::advance`].
+    pub fn space(&mut self, len: usize) -> &mut [u8] {
+        let needed = self.filled + len;
+        if self.buffer.len() < needed {
+            self.compact();
+        }
+        if self.buffer.len() < self.filled + len {
+            self.buffer.resize(self.filled + len, 0);
+        }
+        &mut self.buffer[self.filled..]
+    }
+
+    /// Takes the first `len` bytes of the last [`RecordReader::space`] as read, and splits them into lines.
+    pub fn advance(&mut self, len: usize) {
+        self.filled += len;
+        assert!(
+            self.filled <= self.buffer.len(),
+            "more bytes were claimed than there was space for"
+        );
+        self.split();
+    }
+
+    /// Copies `bytes` in and splits them; for callers that have the bytes already.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.space(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.advance(bytes.len());
+    }
+
+    /// The file ends here and will not grow: a last line without line end is a line (F4), the last record is closed.
+    pub fn finish(&mut self) {
+        if self.inside_long_line {
+            self.end_long_line();
+        } else if self.scan < self.filled && self.context != Context::BrokenLine {
+            self.take_line(self.filled, 0);
+        }
+        self.close_open();
+    }
+
+    /// Records that are closed and not yet released, oldest first.
+    pub fn closed(&self) -> &[Record] {
+        &self.closed
+    }
+
+    /// The record that may still grow: its stamp is known, its end is not.
+    pub fn open(&self) -> Option<&Record> {
+        self.open.as_ref()
+    }
+
+    /// Text of a record that was not released, without its last line end, at most the limit long.
+    pub fn text(&self, record: &Record) -> &[u8] {
+        let begin = (record.position - self.base_position) as usize;
+        &self.buffer[begin..begin + record.text_len as usize]
+    }
+
+    /// Unstamped lines found at the file's start so far.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// File offset behind the last whole line that was looked at.
+    pub fn scanned_to(&self) -> u64 {
+        self.scan_offset
+    }
+
+    /// File offset behind the last stamped line: what lies between it and [`RecordReader::scanned_to`] had no stamp.
+    pub fn last_stamped_end(&self) -> u64 {
+        self.last_stamped_end
+    }
+
+    /// What finds the stamps, with what it has learned on the way.
+    pub fn stamps(&self) -> &S {
+        &self.stamps
+    }
+
+    /// Mutable access to what finds the stamps, for a format that changes in mid-file.
+    pub fn stamps_mut(&mut self) -> &mut S {
+        &mut self.stamps
+    }
+
+    /// Gives back what finds the stamps.
+    pub fn into_stamps(self) -> S {
+        self.stamps
+    }
+
+    /// Forgets the `count` oldest closed records; their bytes may be overwritten.
+    pub fn release(&mut self, count: usize) {
+        self.closed.drain(..count);
+    }
+
+    /// Index of the first byte that is still needed.
+    fn needed_from(&self) -> usize {
+        let record = self.closed.first().or(self.open.as_ref());
+        record.map_or(self.scan, |record| (record.position - self.base_position) as usize)
+    }
+
+    fn compact(&mut self) {
+        let keep = self.needed_from();
+        if keep == 0 {
+            return;
+        }
+        self.buffer.copy_within(keep..self.filled, 0);
+        self.filled -= keep;
+        self.scan -= keep;
+        self.probe -= keep;
+        self.base_position += keep as u64;
+    }
+
+    fn split(&mut self) {
+        if self.inside_long_line && !self.pass_over_long_line() {
+            return;
+        }
+        while let Some(found) = memchr(b'\n', &self.buffer[self.probe..self.filled]) {
+            let end = self.probe + found;
+            self.take_line(end, 1);
+        }
+        self.probe = self.filled;
+        if mutant::is(Mutant::HalfLine) && self.scan < self.filled {
+            self.take_line(self.filled, 0);
+        }
+        if self.filled - self.scan > self.limit {
+            self.begin_long_line();
+        }
+    }
+
+    /// Takes `buffer[scan..end]` as a line that is followed by `terminator` bytes of line end.
+    #[inline]
+    fn take_line(&mut self, end: usize, terminator: usize) {
+        let begin = self.scan;
+        let mut line = &self.buffer[begin..end];
+        if line.len() > self.limit {
+            line = &line[..self.limit];
+        } else if let [rest @ .., b'\r'] = line {
+            line = rest;
+        }
+        let stamp = match self.context {
+            Context::BrokenLine => None,
+            _ => self.stamps.read(line, self.scan_offset),
+        };
+        let bytes = (end - begin + terminator) as u64;
+        self.place_line(stamp, begin, bytes, end - begin);
+        self.scan = end + terminator;
+        self.probe = self.scan;
+        self.scan_offset += bytes;
+        if stamp.is_some() {
+            self.last_stamped_end = self.scan_offset;
+        }
+        self.cut_long_record();
+    }
+
+    /// Adds a line to the record, head or remains it belongs to.
+    #[inline]
+    fn place_line(&mut self, stamp: Option<i64>, begin: usize, bytes: u64, text_len: usize) {
+        if let Some(stamp) = stamp {
+            self.close_open();
+            self.context = Context::InRecord;
+            let position = self.base_position + begin as u64;
+            self.open = Some(Record {
+                stamp,
+                offset: self.scan_offset,
+                bytes,
+                lines: 1,
+                position,
+                text_len: text_len.min(self.limit) as u32,
+                extent: if text_len > self.limit {
+                    Extent::Cut
+                } else {
+                    Extent::Whole
+                },
+            });
+            return;
+        }
+        match (self.context, &mut self.open) {
+            (Context::InRecord, Some(record)) => {
+                let text = (self.base_position + begin as u64 - record.position) as usize + text_len;
+                record.lines += 1;
+                record.bytes += bytes;
+                if record.extent == Extent::Whole {
+                    record.text_len = text.min(self.limit) as u32;
+                    record.extent = if text > self.limit { Extent::Cut } else { Extent::Whole };
+                }
+            }
+            (Context::BrokenLine, _) => self.context = Context::BeforeFirst,
+            _ if self.start == Start::FileStart => {
+                self.head.lines += 1;
+                self.head.bytes += bytes;
+            }
+            _ => {}
+        }
+    }
+
+    /// A line without end has grown over the limit: its stamp is read from what is there, the rest is passed over.
+    fn begin_long_line(&mut self) {
+        let begin = self.scan;
+        let stamp = match self.context {
+            Context::BrokenLine => None,
+            _ => self
+                .stamps
+                .read(&self.buffer[begin..begin + self.limit], self.scan_offset),
+        };
+        let len = self.filled - begin;
+        let broken = self.context == Context::BrokenLine;
+        self.place_line(stamp, begin, len as u64, len);
+        if broken {
+            self.context = Context::BrokenLine;
+        }
+        self.scan_offset += len as u64;
+        self.scan = self.filled;
+        self.probe = self.filled;
+        self.inside_long_line = true;
+        self.cut_long_record();
+    }
+
+    /// Passes over the rest of a long line; `true` when its end was found.
+    fn pass_over_long_line(&mut self) -> bool {
+        let rest = &self.buffer[self.scan..self.filled];
+        let end = memchr(b'\n', rest);
+        let passed = end.map_or(rest.len(), |at| at + 1);
+        match (self.context, &mut self.open) {
+            (Context::InRecord, Some(record)) => record.bytes += passed as u64,
+            (Context::BeforeFirst, _) if self.start == Start::FileStart => self.head.bytes += passed as u64,
+            _ => {}
+        }
+        self.scan += passed;
+        self.scan_offset += passed as u64;
+        self.probe = self.scan;
+        match end {
+            Some(_) => self.end_long_line(),
+            None => self.cut_long_record(),
+        }
+        end.is_some()
+    }
+
+    fn end_long_line(&mut self) {
+        self.inside_long_line = false;
+        if self.context == Context::BrokenLine {
+            self.context = Context::BeforeFirst;
+        }
+        if self
+            .open
+            .is_some_and(|record| record.offset + record.bytes == self.scan_offset && record.lines == 1)
+        {
+            self.last_stamped_end = self.scan_offset;
+        }
+        self.cut_long_record();
+    }
+
+    /// Takes the bytes behind the limit out of the buffer, so that a record of any length needs bounded memory.
+    fn cut_long_record(&mut self) {
+        let Some(record) = &self.open else { return };
+        if record.extent == Extent::Whole {
+            return;
+        }
+        let keep = (record.position - self.base_position) as usize + record.text_len as usize;
+        let cut = self.scan - keep;
+        if cut == 0 {
+            return;
+        }
+        self.buffer.copy_within(self.scan..self.filled, keep);
+        self.filled -= cut;
+        self.scan -= cut;
+        self.probe = self.scan;
+    }
+
+    fn close_open(&mut self) {
+        if let Some(record) = self.open.take() {
+            self.closed.push(record);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Years for stamps that have none.
+//!
+//! A profile carries year marks. From a mark's offset on, a stamp takes the year that brings it nearest to the mark's
+//! anchor, so reading needs no memory of the stamps before and may begin at any mark. Marks are made by walking over a
+//! file once: where the months jump back by more than half a year, a year has ended. Which year the last one is,
+//! the time at which the file was last written says (F8).
+
+use super::civil::{Civil, SECONDS_PER_DAY, is_leap_year, month_days};
+use super::reader::StampReader;
+use super::zone::Zone;
+
+/// A jump between two records by more than this is a change of the year: 183 days, half a leap year.
+const TURN_DAYS: i64 = 183;
+/// A mark serves stamps up to this far from its anchor. Half a year is the limit at which the nearest year is wrong;
+/// the distance to that is what disorder may use up.
+const MARK_REACH_SECONDS: i64 = 90 * SECONDS_PER_DAY;
+/// How far the last stamp may lie behind the time of writing before the year before is meant.
+const AHEAD_SECONDS_MAX: i64 = TURN_DAYS * SECONDS_PER_DAY;
+/// How far the last stamp may run ahead of the time of writing into the next year: skewed clocks and zones.
+const SKEW_SECONDS: i64 = SECONDS_PER_DAY;
+/// Marks of one file. A file turns a few marks a year; only one of wild stamps comes near this, and keeps the last.
+pub const MARKS_MAX: usize = 10_000;
+/// Years tried for one in which every 29 February of the file exists.
+const LEAP_SEARCH_YEARS: i32 = 8;
+/// The leap year that relative days are counted in.
+const COUNTING_YEAR: i32 = 2000;
+
+/// From `offset` on, a stamp takes the year that brings it nearest to `anchor`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct YearMark {
+    /// Byte offset in the file from which it holds.
+    pub offset: u64,
+    /// Seconds since the epoch.
+    pub anchor: i64,
+}
+
+/// A stamp and its year relative to the first one's.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    offset: u64,
+    civil: Civil,
+    turns: i32,
+}
+
+impl Placed {
+    /// Seconds on a line of time in which every year has 366 days; good for distances only.
+    fn relative_seconds(&self) -> i64 {
+        i64::from(self.turns) * 366 * SECONDS_PER_DAY + self.civil.wall_seconds(COUNTING_YEAR)
+    }
+
+    fn wall_seconds(&self, year: i32) -> i64 {
+        let day = self.civil.day.min(month_days(year, self.civil.month));
+        Civil { day, ..self.civil }.wall_seconds(year)
+    }
+}
+
+/// The walk over a finished file that finds its year marks; call [`YearWalk::feed`] for each line in file order.
+#[derive(Debug, Clone)]
+pub struct YearWalk {
+    reader: StampReader,
+    marks: Vec<Placed>,
+    last: Option<Placed>,
+    /// Relative years that must be leap years, each once.
+    leap_turns: Vec<i32>,
+}
+
+impl YearWalk {
+    /// A walk that finds stamps with `reader`.
+    pub fn new(reader: StampReader) -> Self {
+        YearWalk {
+            reader,
+            marks: Vec::new(),
+            last: None,
+            leap_turns: Vec::new(),
+        }
+    }
+
+    /// Takes a line, without its line end, that begins at `offset`.
+    pub fn feed(&mut self, offset: u64, line: &[u8]) {
+        let Some(civil) = self.reader.read_civil(line) else {
+            return;
+        };
+        let mut placed = Placed {
+            offset,
+            civil,
+            turns: self.last.map_or(0, |last| last.turns),
+        };
+        if let Some(last) = self.last {
+            let days = |placed: &Placed| placed.civil.wall_seconds(COUNTING_YEAR).div_euclid(SECONDS_PER_DAY);
+            let moved = days(&placed) - days(&last);
+            placed.turns += i32::from(moved < -TURN_DAYS) - i32::from(moved > TURN_DAYS);
+        }
+        if civil.month == 2 && civil.day == 29 && self.leap_turns.last() != Some(&placed.turns) {
+            self.leap_turns.push(placed.turns);
+            self.leap_turns.dedup();
+            self.leap_turns.truncate(MARKS_MAX);
+        }
+        let moved = |mark: &Placed| (placed.relative_seconds() - mark.relative_seconds()).abs() > MARK_REACH_SECONDS;
+        if self.marks.last().is_none_or(moved) && self.marks.len() < MARKS_MAX {
+            self.marks.push(placed);
+        }
+        self.last = Some(placed);
+    }
+
+    /// The marks, given when the file was last written (seconds since the epoch) and the zone of its stamps. Empty if
+    /// no line had a stamp. The first mark holds from the file's beginning.
+    pub fn finish(&self, written_seconds: i64, zone: &Zone) -> Vec<YearMark> {
+        let Some(last) = self.last else { return Vec::new() };
+        let year = self.leap_year_of(last.turns, last_year(&last, written_seconds, zone));
+        let mark = |placed: &Placed| YearMark {
+            offset: placed.offset,
+            anchor: placed.wall_seconds(year + placed.turns - last.turns),
+        };
+        let mut marks: Vec<YearMark> = self.marks.iter().map(mark).collect();
+        if let Some(first) = marks.first_mut() {
+            first.offset = 0;
+        }
+        marks
+    }
+
+    /// The greatest year up to `year` in which every 29 February of the file exists; `year` if there is none.
+    fn leap_year_of(&self, last_turns: i32, year: i32) -> i32 {
+        let fits = |&year: &i32| {
+            self.leap_turns
+                .iter()
+                .all(|turns| is_leap_year(year + turns - last_turns))
+        };
+        (year - LEAP_SEARCH_YEARS..=year).rev().find(fits).unwrap_or(year)
+    }
+}
+
+/// The year of the last record of a file that was last written at `written_seconds`.
+fn last_year(last: &Placed, written_seconds: i64, zone: &Zone) -> i32 {
+    let year = zone.year_at(written_seconds);
+    if last.wall_seconds(year) > written_seconds.saturating_add(AHEAD_SECONDS_MAX) {
+        year - 1
+    } else if last.wall_seconds(year + 1) <= written_seconds.saturating_add(SKEW_SECONDS) {
+        year + 1
+    } else {
+        year
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stamp::civil::days_from_civil;
+    use crate::stamp::{Format, Locator, ProfileEntry};
+
+    fn at(year: i32, month: u8, day: u8) -> i64 {
+        days_from_civil(year, month, day) * SECONDS_PER_DAY + 12 * 3600
+    }
+
+    /// The years that lines get once their marks have been found.
+    fn years(lines: &[&str], written: i64) -> Vec<i32> {
+        let format = Format::parse("%b %e %H:%M:%S").expect("a good pattern");
+        let mut entry = ProfileEntry::new(format, Locator::Column(0));
+        let mut walk = YearWalk::new(StampReader::new(&entry, Zone::utc()));
+        for (index, line) in lines.iter().enumerate() {
+            walk.feed(index as u64 * 100, line.as_bytes());
+        }
+        entry.year_marks = walk.finish(written, &Zone::utc());
+        let mut reader = crate::stamp::ProfileReader::new(&entry.into(), Zone::utc());
+        let stamp = |(index, line): (usize, &&str)| reader.read_at(line.as_bytes(), index as u64 * 100);
+        let year = |nanos: i64| crate::stamp::civil::civil_from_days(nanos.div_euclid(86_400_000_000_000)).0;
+        lines.iter().enumerate().filter_map(stamp).map(year).collect()
+    }
+
+    #[track_caller]
+    fn check(lines: &[&str], written: i64, expected: &[i32]) {
+        assert_eq!(years(lines, written), expected, "{lines:?}");
+    }
+
+    #[test]
+    fn year_of_the_last_record() {
+        check(&["Jul  4 10:00:00 x"], at(2025, 7, 4), &[2025]);
+        check(&["Dec 10 10:00:00 x"], at(2015, 7, 1), &[2015]);
+        check(&["Dec 31 23:59:59 x"], at(2026, 1, 1), &[2025]);
+        check(&["Jan  1 00:00:05 x"], at(2025, 12, 31), &[2026]);
+        check(&["Jan  5 00:00:05 x"], at(2025, 12, 31), &[2025]);
+        check(&["Feb 29 10:00:00 x"], at(2024, 3, 1), &[2024]);
+        check(&["Feb 29 10:00:00 x"], at(2026, 3, 1), &[2024]);
+    }
+
+    #[test]
+    fn roll_overs() {
+        check(&["Dec 31 23:59:59", "Jan  1 00:00:00"], at(2026, 1, 1), &[2025, 2026]);
+        let three = [
+            "Jun  1 10:00:00",
+            "Nov  1 10:00:00",
+            "Feb  1 10:00:00",
+            "Aug  1 10:00:00",
+            "Jan  9 10:00:00",
+        ];
+        check(&three, at(2026, 1, 9), &[2024, 2024, 2025, 2025, 2026]);
+    }
+
+    #[test]
+    fn a_late_line_after_new_year_belongs_to_the_old_one() {
+        let lines = [
+            "Dec 31 23:59:59",
+            "Jan  1 00:00:00",
+            "Dec 31 23:59:58",
+            "Jan  1 00:00:02",
+        ];
+        check(&lines, at(2026, 1, 1), &[2025, 2026, 2025, 2026]);
+    }
+
+    #[test]
+    fn a_wild_stamp_does_not_move_the_years_after_it() {
+        let lines = [
+            "Sep  5 10:00:00",
+            "Jan  1 00:00:00",
+            "Sep  5 10:00:01",
+            "Sep  6 10:00:00",
+        ];
+        check(&lines, at(2025, 9, 6), &[2025, 2026, 2025, 2025]);
+    }
+
+    #[test]
+    fn a_leap_day_in_the_file_corrects_a_copied_files_time() {
+        let lines = ["Feb 29 10:00:00", "Jun  1 10:00:00"];
+        check(&lines, at(2026, 7, 1), &[2024, 2024]);
+    }
+
+    #[test]
+    fn any_time_of_writing_within_the_year_agrees_for_stamps_of_its_first_half() {
+        for days in 0..365 {
+            let written = at(2025, 1, 1) + days * SECONDS_PER_DAY;
+            check(&["Mar 17 16:13:38"], written, &[2025]);
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Records to partials: the counting itself, for one file.
+//!
+//! A [`Counter`] takes judged records in file order and puts each into exactly one window (C4), or charges a loss. What
+//! it keeps between records is one number: the greatest good stamp so far (F2). So a file can be counted in parts, in
+//! parallel, as long as each part begins with the number that the part before ended with ([`Counter::greatest`]).
+//!
+//! Losses are charged so that a stream and a re-read agree and no window hides one: a record with a good stamp within
+//! the bound is missing from its own window, and charged there; a late or wild one is charged to the window of the
+//! greatest good stamp before it in its file, or else of the first good one after it.
+
+use crate::condition::{Node, Row, Value};
+use crate::extreme::Position;
+use crate::groups::{Place, encode_column};
+use crate::partial::{Loss, Partial, Unplaced, WindowPartial};
+use crate::plan::{Counted, Plan, Source, StatePlan};
+use crate::state::{State, StateKind};
+use hashbrown::HashMap;
+use logline::fields::{Extractor, Rule, RuleError, Scratch, Slot};
+use logline::mutant::{self, Mutant};
+use logline::order::{Following, Verdict, judge, reach_ns};
+use logline::records::{Extent, Record, RecordReader, Stamps};
+use std::sync::Arc;
+
+/// The labels of one input: what a record's columns say of where it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Labels(Vec<(String, String)>);
+
+impl Labels {
+    /// Labels by name.
+    pub fn new(labels: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(labels.into_iter().collect())
+    }
+
+    /// The value of a label.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(label, _)| label == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// What one file's counting needs to know beside its records.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Labels of its host and file.
+    pub labels: Labels,
+    /// Lateness bound in nanoseconds: the monitor's, or what was learned.
+    pub lateness_ns: i64,
+    /// How fields are cut out; `None` where the monitor uses none.
+    pub rule: Option<Rule>,
+    /// Orders equal stamps of different files for `first` and `last`: host, path, generation.
+    pub generation: u64,
+}
+
+/// Counts the records of one file, or of a part of one.
+pub struct Counter<'p> {
+    plan: &'p Plan,
+    input: Input,
+    cutter: Cutter,
+    key: Vec<u8>,
+    windows: Vec<(i64, WindowPartial)>,
+    /// Index in `windows` by start.
+    by_start: HashMap<i64, usize>,
+    /// Window of the last record: index in `windows`, start and end.
+    current: (usize, i64, i64),
+    greatest: Option<i64>,
+    /// Losses before the first good record.
+    waiting: Unplaced,
+    verdicts: Vec<Verdict>,
+}
+
+/// How far a file was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// More bytes are needed.
+    NeedsMore,
+    /// Every record that begins before the end asked for is counted.
+    Done,
+}
+
+impl<'p> Counter<'p> {
+    /// A counter that begins with the greatest good stamp of the file's records before (`None` at its start).
+    ///
+    /// # Errors
+    /// If the rule can't give a field that the plan needs.
+    pub fn new(plan: &'p Plan, input: Input, greatest: Option<i64>) -> Result<Self, RuleError> {
+        let cutter = Cutter::new(plan, &input)?;
+        Ok(Self {
+            plan,
+            input,
+            cutter,
+            key: Vec::new(),
+            windows: Vec::new(),
+            by_start: HashMap::new(),
+            current: (usize::MAX, 0, 0),
+            greatest,
+            waiting: Unplaced::default(),
+            verdicts: Vec::new(),
+        })
+    }
+
+    /// Counts and releases every record of `reader` that can be judged and begins before `until`.
+    pub fn take<S: Stamps>(&mut self, reader: &mut RecordReader<S>, following: Following, until: u64) -> Progress {
+        self.verdicts.clear();
+        let after = reader.open().map(|record| record.stamp);
+        judge(
+            reader.closed(),
+            after,
+            reach_ns(self.input.lateness_ns),
+            following,
+            &mut self.verdicts,
+        );
+        let verdicts = std::mem::take(&mut self.verdicts);
+        let mut counted = 0;
+        for (record, verdict) in reader.closed().iter().zip(&verdicts) {
+            if record.offset >= until {
+                break;
+            }
+            self.count(record, *verdict, reader.text(record));
+            counted += 1;
+        }
+        self.verdicts = verdicts;
+        reader.release(counted);
+        let next = reader.closed().first().or(reader.open());
+        match (next, following) {
+            (Some(record), _) if record.offset >= until => Progress::Done,
+            (None, Following::None) => Progress::Done,
+            _ => Progress::NeedsMore,
+        }
+    }
+
+    /// Counts the unstamped lines at the file's start, once they are all known.
+    pub fn count_head(&mut self, lines: u64) {
+        match self.windows.first_mut() {
+            Some((_, window)) if self.greatest.is_some() => window.head_lines += lines,
+            _ => self.waiting.head_lines += lines,
+        }
+    }
+
+    /// The greatest good stamp so far.
+    pub fn greatest(&self) -> Option<i64> {
+        self.greatest
+    }
+
+    /// What was counted.
+    pub fn finish(self) -> Partial {
+        let mut partial = Partial {
+            unplaced: self.waiting,
+            ..Partial::default()
+        };
+        partial.windows.extend(self.windows);
+        partial
+    }
+
+    #[inline]
+    fn count(&mut self, record: &Record, verdict: Verdict, text: &[u8]) {
+        if verdict == Verdict::Wild {
+            return self.lose(Loss::BadTimestamp, record.stamp);
+        }
+        if let Some(greatest) = self.greatest {
+            if greatest.saturating_sub(record.stamp) > self.input.lateness_ns {
+                return self.lose(Loss::Late, record.stamp);
+            }
+            self.greatest = Some(greatest.max(record.stamp));
+        } else {
+            self.begin(record.stamp);
+        }
+        let window = self.window(record.stamp);
+        if self.plan.uses_text() {
+            if record.extent == Extent::Cut {
+                return self.windows[window].1.lost.add(Loss::TooLong, 1);
+            }
+            if self.cutter.cut(text).is_err() {
+                return self.windows[window].1.lost.add(Loss::Unparsable, 1);
+            }
+        }
+        self.add(window, record, text);
+    }
+
+    /// The first good record: what was lost before it is charged to its window.
+    fn begin(&mut self, stamp: i64) {
+        self.greatest = Some(stamp);
+        if !self.waiting.is_empty() {
+            let index = self.window(stamp);
+            let waiting = std::mem::take(&mut self.waiting);
+            self.windows[index].1.lost.merge(&waiting.lost);
+            self.windows[index].1.head_lines += waiting.head_lines;
+        }
+    }
+
+    fn lose(&mut self, reason: Loss, own_stamp: i64) {
+        let carrier = if mutant::is(Mutant::LossInOwnWindow) {
+            Some(own_stamp)
+        } else {
+            self.greatest
+        };
+        match carrier {
+            Some(stamp) => {
+                let index = self.window(stamp);
+                self.windows[index].1.lost.add(reason, 1);
+            }
+            None => self.waiting.lost.add(reason, 1),
+        }
+    }
+
+    /// Index of the window that a stamp lies in.
+    #[inline]
+    fn window(&mut self, stamp: i64) -> usize {
+        let (index, start, end) = self.current;
+        if index != usize::MAX && stamp >= start && stamp < end && !mutant::is(Mutant::WindowEdge) {
+            return index;
+        }
+        self.other_window(stamp)
+    }
+
+    fn other_window(&mut self, stamp: i64) -> usize {
+        let length = self.plan.window_ns;
+        let edge = i64::from(mutant::is(Mutant::WindowEdge));
+        let start = (stamp - edge).div_euclid(length).saturating_mul(length);
+        let (windows, plan) = (&mut self.windows, self.plan);
+        let index = *self.by_start.entry(start).or_insert_with(|| {
+            windows.push((start, WindowPartial::new(&plan.kinds, plan.window_groups)));
+            windows.len() - 1
+        });
+        self.current = (index, start, start.saturating_add(length));
+        index
+    }
+
+    #[inline]
+    fn add(&mut self, window: usize, record: &Record, text: &[u8]) {
+        let plan = self.plan;
+        let row = self.cutter.row(text, &self.input.labels);
+        let window = &mut self.windows[window].1;
+        window.records += 1;
+        if plan
+            .filter
+            .as_ref()
+            .is_some_and(|filter| filter.holds(&row) != Some(true))
+        {
+            return;
+        }
+        self.key.clear();
+        for &column in &plan.group_columns {
+            encode_column(&mut self.key, row.column(column));
+        }
+        let place = window.groups.enter(&self.key);
+        add_to_group(plan, &row, record, &self.input, window, place);
+    }
+}
+
+#[inline]
+fn add_to_group(
+    plan: &Plan,
+    row: &RecordRow<'_>,
+    record: &Record,
+    input: &Input,
+    window: &mut WindowPartial,
+    place: Place,
+) {
+    let states = window.groups.states_mut(place);
+    // The number a column holds is parsed once for all states that follow each other on it, as sum and max do.
+    let mut parsed: Option<(usize, Value<'_>)> = None;
+    for ((state, planned), bad) in states.iter_mut().zip(&plan.states).zip(&mut window.bad_values) {
+        if planned
+            .condition
+            .as_ref()
+            .is_some_and(|condition| condition.holds(row) != Some(true))
+        {
+            continue;
+        }
+        match (&mut *state, &planned.argument) {
+            (State::Count(count), _) => *count += counted(planned, record),
+            (state, Some(argument)) if is_numeric(planned.kind) => {
+                let value = match (argument, parsed) {
+                    (Node::Column(column), Some((same, value))) if *column == same => value,
+                    (Node::Column(column), _) => {
+                        let value = argument.value(row).number();
+                        parsed = Some((*column, value));
+                        value
+                    }
+                    _ => argument.value(row).number(),
+                };
+                match value {
+                    Value::Number(number) => state.add_decimal(number),
+                    Value::Null => {}
+                    _ => *bad += 1,
+                }
+            }
+            (state, Some(argument)) => add_text(state, argument.value(row), record, input),
+            (_, None) => debug_assert!(false, "the plan gives every state but a count an argument"),
+        }
+    }
+}
+
+fn counted(planned: &StatePlan, record: &Record) -> u64 {
+    match planned.counted {
+        Counted::Records => 1,
+        Counted::Lines => record.lines,
+        Counted::Bytes => record.bytes,
+    }
+}
+
+fn is_numeric(kind: StateKind) -> bool {
+    matches!(
+        kind,
+        StateKind::Sum | StateKind::Moments | StateKind::Min | StateKind::Max | StateKind::Quantiles
+    )
+}
+
+fn add_text(state: &mut State, value: Value<'_>, record: &Record, input: &Input) {
+    let owned;
+    let text = match value {
+        Value::Null | Value::Bad => return,
+        Value::Text(text) => text,
+        Value::Number(number) => {
+            owned = number.to_string().into_bytes();
+            &owned
+        }
+        Value::Bool(true) => b"true",
+        Value::Bool(false) => b"false",
+    };
+    let label = |name| input.labels.get(name).unwrap_or_default().as_bytes();
+    let position = Position {
+        timestamp_nanos: record.stamp,
+        host: label("host"),
+        path: label("path"),
+        generation: input.generation,
+        offset: record.offset,
+    };
+    match state {
+        State::Distinct(distinct) => distinct.add(text),
+        State::First(first) => first.add(position, text),
+        State::Last(last) => last.add(position, text),
+        _ => debug_assert!(false, "a text was added to a state that takes none"),
+    }
+}
+
+/// Cuts a record into the columns that the plan needs.
+struct Cutter {
+    extractor: Option<Extractor>,
+    scratch: Scratch,
+    slots: Vec<Slot>,
+    sources: Arc<[Source]>,
+}
+
+impl Cutter {
+    fn new(plan: &Plan, input: &Input) -> Result<Self, RuleError> {
+        let extractor = match &input.rule {
+            Some(rule) if plan.uses_fields() => Some(Extractor::new(rule, &plan.fields)?),
+            _ => None,
+        };
+        Ok(Self {
+            extractor,
+            scratch: Scratch::default(),
+            slots: vec![Slot::Absent; plan.fields.len()],
+            sources: plan.columns.clone().into(),
+        })
+    }
+
+    #[inline]
+    fn cut(&mut self, record: &[u8]) -> Result<(), logline::fields::Unparsable> {
+        match &mut self.extractor {
+            Some(extractor) => extractor.extract(record, &mut self.scratch, &mut self.slots),
+            None => Ok(()),
+        }
+    }
+
+    fn row<'a>(&'a self, record: &'a [u8], labels: &'a Labels) -> RecordRow<'a> {
+        RecordRow {
+            record,
+            labels,
+            scratch: &self.scratch,
+            slots: &self.slots,
+            sources: &self.sources,
+        }
+    }
+}
+
+/// The columns of one record.
+struct RecordRow<'a> {
+    record: &'a [u8],
+    labels: &'a Labels,
+    scratch: &'a Scratch,
+    slots: &'a [Slot],
+    sources: &'a [Source],
+}
+
+impl Row for RecordRow<'_> {
+    #[inline]
+    fn column(&self, number: usize) -> Option<&[u8]> {
+        match &self.sources[number] {
+            Source::Field(slot) => self.slots[*slot]
+                .bytes(self.record, self.scratch)
+                .filter(|text| !matches!(*text, b"" | b"-")),
+            Source::Label(name) => self.labels.get(name).map(str::as_bytes),
+            Source::Line => Some(self.record.strip_suffix(b"\r").unwrap_or(self.record)),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The last merge: a monitor's windows as points, in the order in which people read them.
+
+use crate::completeness::Hosts;
+use crate::point::{Flag, Header, Point, WindowState};
+use crate::value::{OutputValue, evaluate};
+use logline::mutant::{self, Mutant};
+use map::groups::{Groups, merge_states};
+use map::partial::{Partial, WindowPartial};
+use map::plan::{OutputNode, Plan};
+use map::state::State;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What a folded group is called, in each of its columns.
+pub const OTHER: &str = "__other__";
+
+/// What holds for every window of an answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Hosts asked.
+    pub hosts: Hosts,
+    /// How final the windows are.
+    pub state: WindowState,
+    /// Stretches of time in which records of a repeated hour were taken for its first pass (F9), in nanoseconds.
+    pub ambiguous_ns: Vec<Range<i64>>,
+}
+
+/// Which windows are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Windows {
+    /// Those in which something was counted or lost.
+    Touched,
+    /// All from the first that was to the last that was.
+    FilledBetweenTouched,
+    /// Those whose start lies in the half-open range, in nanoseconds; with all that are empty.
+    Range {
+        /// Inclusive; `None` is the first window touched.
+        from_ns: Option<i64>,
+        /// Exclusive; `None` is behind the last window touched.
+        to_ns: Option<i64>,
+    },
+}
+
+/// The points of a plan's windows, by window, then group.
+pub fn publish(plan: &Plan, partial: &Partial, answer: &Answer, windows: Windows) -> Vec<Point> {
+    let publisher = Publisher::new(plan, answer);
+    let empty = WindowPartial::new(&plan.kinds, 1);
+    let starts = window_starts(plan, partial, windows);
+    starts
+        .into_iter()
+        .flat_map(|start| publisher.window(start, partial.windows.get(&start).unwrap_or(&empty)))
+        .collect()
+}
+
+fn window_starts(plan: &Plan, partial: &Partial, windows: Windows) -> Vec<i64> {
+    let touched = || partial.windows.keys().copied();
+    let (from, to) = match windows {
+        Windows::Touched => return touched().collect(),
+        Windows::FilledBetweenTouched => (None, None),
+        Windows::Range { from_ns, to_ns } => (from_ns, to_ns),
+    };
+    let length = plan.window_ns;
+    let first =
+        from.map(|from| from.div_euclid(length) * length + if from.rem_euclid(length) == 0 { 0 } else { length });
+    let Some(first) = first.or_else(|| touched().next()) else {
+        return Vec::new();
+    };
+    let Some(end) = to.or_else(|| touched().next_back().map(|last| last + length)) else {
+        return Vec::new();
+    };
+    (0..)
+        .map_while(|step: i64| first.checked_add(step.checked_mul(length)?))
+        .take_while(|start| *start < end)
+        .collect()
+}
+
+struct Publisher<'a> {
+    plan: &'a Plan,
+    answer: &'a Answer,
+    monitor: Arc<str>,
+    group_names: Vec<Arc<str>>,
+    output_names: Vec<Arc<str>>,
+}
+
+/// A group of the answer: its columns, records and states.
+struct Row<'a> {
+    columns: Vec<Option<&'a [u8]>>,
+    records: u64,
+    states: std::borrow::Cow<'a, [State]>,
+}
+
+impl<'a> Publisher<'a> {
+    fn new(plan: &'a Plan, answer: &'a Answer) -> Self {
+        Self {
+            plan,
+            answer,
+            monitor: plan.monitor.as_str().into(),
+            group_names: plan.group_names.iter().map(|name| name.as_str().into()).collect(),
+            output_names: plan.outputs.iter().map(|output| output.name.as_str().into()).collect(),
+        }
+    }
+
+    fn window(&self, start_ns: i64, window: &WindowPartial) -> Vec<Point> {
+        let (mut rows, folded) = self.limited(&window.groups);
+        rows.sort_by(|a, b| a.columns.cmp(&b.columns));
+        rows.extend(folded);
+        let is_folded = rows.last().is_some_and(|row| self.is_other(row));
+        let header = Arc::new(self.header(start_ns, window, is_folded));
+        if rows.is_empty() {
+            return vec![self.empty(header)];
+        }
+        rows.iter().map(|row| self.point(&header, row)).collect()
+    }
+
+    fn is_other(&self, row: &Row<'_>) -> bool {
+        !row.columns.is_empty() && row.columns.iter().all(|column| *column == Some(OTHER.as_bytes()))
+    }
+
+    /// The groups with most records, ties by key, as many as the answer keeps; the rest in one.
+    fn limited<'w>(&self, groups: &'w Groups) -> (Vec<Row<'w>>, Option<Row<'w>>) {
+        let mut rows: Vec<Row<'w>> = groups
+            .iter()
+            .map(|(group, states)| Row {
+                columns: group.columns(),
+                records: group.records,
+                states: states.into(),
+            })
+            .collect();
+        let mut folded: Option<Vec<State>> = groups.folded().map(|folded| folded.states.clone());
+        let mut folded_records = groups.folded().map_or(0, |folded| folded.records);
+        let limit = self.plan.answer_groups.max(1);
+        if rows.len() > limit {
+            if !mutant::is(Mutant::FirstComeGroups) {
+                rows.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| a.columns.cmp(&b.columns)));
+            }
+            for row in rows.drain(limit..) {
+                folded_records += row.records;
+                match &mut folded {
+                    Some(states) => merge_states(states, &row.states),
+                    None => folded = Some(row.states.into_owned()),
+                }
+            }
+        }
+        let other = folded.map(|states| Row {
+            columns: vec![Some(OTHER.as_bytes()); self.group_names.len()],
+            records: folded_records,
+            states: states.into(),
+        });
+        (rows, other)
+    }
+
+    fn header(&self, start_ns: i64, window: &WindowPartial, is_folded: bool) -> Header {
+        let end_ns = start_ns.saturating_add(self.plan.window_ns);
+        let is_ambiguous = self
+            .answer
+            .ambiguous_ns
+            .iter()
+            .any(|range| range.start < end_ns && start_ns < range.end);
+        let flags = is_folded
+            .then_some(Flag::GroupsFolded)
+            .into_iter()
+            .chain(is_ambiguous.then_some(Flag::AmbiguousTime));
+        Header {
+            monitor: Arc::clone(&self.monitor),
+            start_ns,
+            window_ms: (self.plan.window_ns / 1_000_000) as u64,
+            hosts: self.answer.hosts.clone(),
+            records: window.records,
+            lost: window.lost,
+            head_lines: window.head_lines,
+            bad_values: self.bad_values(&window.bad_values),
+            flags: flags.collect(),
+            state: self.answer.state,
+            revision: 1,
+        }
+    }
+
+    /// Bad values by output: an output that reads several states shows the sum of theirs.
+    fn bad_values(&self, by_state: &[u64]) -> BTreeMap<String, u64> {
+        let of = |node: &OutputNode| {
+            let mut states = BTreeSet::new();
+            states_of(node, &mut states);
+            states.iter().map(|state| by_state[*state]).sum::<u64>()
+        };
+        let counts = self
+            .plan
+            .outputs
+            .iter()
+            .map(|output| (output.name.clone(), of(&output.node)));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
+    fn point(&self, header: &Arc<Header>, row: &Row<'_>) -> Point {
+        let columns = row.columns.iter().map(|column| column.map(<[u8]>::to_vec));
+        let value = |node| evaluate(node, &row.states, self.plan.window_ns);
+        let values = self.plan.outputs.iter().map(|output| value(&output.node));
+        Point {
+            header: Arc::clone(header),
+            group: self.group_names.iter().cloned().zip(columns).collect(),
+            values: self.output_names.iter().cloned().zip(values).collect(),
+        }
+    }
+
+    /// A window in which nothing was selected. Without groups that is zero for the hosts that are ok; a group that is
+    /// absent is known to be zero only if every host is (C3).
+    fn empty(&self, header: Arc<Header>) -> Point {
+        let states: Vec<State> = self.plan.kinds.iter().map(|kind| State::new(*kind)).collect();
+        let is_known = match self.plan.is_grouped() {
+            true => header.hosts.percent() == Some(100),
+            false => header.hosts.ok > 0,
+        };
+        let value = |node| match is_known {
+            true => evaluate(node, &states, self.plan.window_ns),
+            false => OutputValue::Null,
+        };
+        let values: Vec<_> = self.plan.outputs.iter().map(|output| value(&output.node)).collect();
+        Point {
+            header,
+            group: Vec::new(),
+            values: self.output_names.iter().cloned().zip(values).collect(),
+        }
+    }
+}
+
+fn states_of(node: &OutputNode, states: &mut BTreeSet<usize>) {
+    match node {
+        OutputNode::Number(_) => {}
+        OutputNode::State(index, _) => {
+            states.insert(*index);
+        }
+        OutputNode::Negate(inner) => states_of(inner, states),
+        OutputNode::Arithmetic(_, left, right) => {
+            states_of(left, states);
+            states_of(right, states);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The command line: one declaration makes parsing, help, completions and the manual page.
+
+use crate::exit::Exit;
+use crate::output::Format;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Logs of thousands of hosts as metrics within seconds, each value with how complete it is.
+#[derive(Debug, Parser)]
+#[command(name = "sunfire", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Count the records of local log files by a monitor: the engine without a cluster
+    Eval(EvalArguments),
+    /// Say what is found in a log: timestamp, zone, order, and why
+    Detect(DetectArguments),
+    /// Validate configuration files; exits 78 with file:line:column and a hint on a mistake
+    Check(CheckArguments),
+    /// Print the JSON Schema of the configuration
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// Print the version
+    Version,
+}
+
+/// Arguments of `eval`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  sunfire eval 'select count(), sum(body_bytes_sent) parse nginx group by status every 1m' access.log
+  sunfire eval pay.yaml pay.log.1 pay.log --chain --from 2026-11-23T07:00:00Z --to 2026-11-23T08:00:00Z
+
+Each file is a host of its own, named by its path; files merge unless grouped by `host` or `file`.
+Exits 3 if the answer is incomplete: a file without timestamps, or records lost.")]
+pub struct EvalArguments {
+    /// A YAML file with one monitor (or FILE#NAME), or an MQL string
+    pub monitor: String,
+    /// Log files
+    #[arg(required = true)]
+    pub logs: Vec<PathBuf>,
+    /// Only windows that begin at this time or later: RFC 3339, or a distance before now such as 30m
+    #[arg(long, value_name = "T")]
+    pub from: Option<String>,
+    /// Only windows that begin before this time
+    #[arg(long, value_name = "T")]
+    pub to: Option<String>,
+    /// Zone of stamps without one: an IANA name or an offset [default: the monitor's, else this machine's]
+    #[arg(long, value_name = "ZONE")]
+    pub tz: Option<String>,
+    /// The files are one rotation chain of one host, oldest first
+    #[arg(long)]
+    pub chain: bool,
+    /// Print windows without records too, between the first and the last
+    #[arg(long)]
+    pub fill: bool,
+    /// Threads that count [default: the processors of this machine]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub threads: Option<u16>,
+    /// Format of the answer [default: table on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+}
+
+/// Arguments of `detect`.
+#[derive(Debug, Args)]
+pub struct DetectArguments {
+    /// Log files
+    #[arg(required = true)]
+    pub logs: Vec<PathBuf>,
+    /// Zone of stamps without one: an IANA name or an offset [default: this machine's]
+    #[arg(long, value_name = "ZONE")]
+    pub tz: Option<String>,
+    /// Format of the answer [default: table on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub format: Option<DetectFormat>,
+}
+
+/// The formats of `detect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DetectFormat {
+    /// One JSON object a file.
+    Json,
+    /// For people.
+    Table,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// YAML files, or folders of them
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Prints completions for a shell.
+pub fn print_completions(shell: clap_complete::Shell) {
+    clap_complete::generate(shell, &mut Cli::command(), "sunfire", &mut std::io::stdout());
+}
+
+/// Prints the manual page.
+///
+/// # Errors
+/// If stdout can't be written.
+pub fn print_manual() -> std::io::Result<Exit> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    std::io::stdout().write_all(&page)?;
+    Ok(Exit::Complete)
+}

@@ -1,0 +1,349 @@
+//! One log file: what is learned of it, and counting it whole or in ranges.
+
+use super::range::{self, Beginning, LogFile};
+use crate::progress::Progress;
+use anyhow::{Context, Result, bail};
+use logline::records::{RecordReader, Stamps, Start};
+use logline::stamp::{
+    Detection, FoldState, Profile, ProfileEntry, ProfileReader, SAMPLE_BYTES, StampReader, YearWalk, Zone, learn,
+};
+use map::engine::Input;
+use map::partial::Partial;
+use map::plan::Plan;
+use reduce::completeness::HostState;
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Samples tried one after the other for a format before a file is called unstamped: 4 MiB of head.
+const LEARN_SAMPLES_MAX: u64 = 64;
+/// Formats learned within one file; a file that changes more often keeps the last.
+const FORMATS_MAX: usize = 64;
+/// Lines of a stretch without stamps that a new format must find stamps in: less is a dump with dates in it.
+const RELEARN_SHARE_MIN: f64 = 0.5;
+/// Growth without a stamp after which a new format is looked for (F8).
+const BARREN_BYTES: u64 = SAMPLE_BYTES as u64;
+
+/// Finds the stamps of a file by its profile. A later entry does not make an earlier one void: a line that only an
+/// earlier one can read is read by it, so that a format wrongly learned in mid-file hides no records.
+#[derive(Clone)]
+pub struct FileStamps {
+    first: ProfileReader,
+    later: Vec<(u64, ProfileReader)>,
+}
+
+impl FileStamps {
+    fn new(profile: &Profile, zone: &Zone) -> Self {
+        let reader = |entry: &ProfileEntry| {
+            let profile = Profile {
+                entries: vec![entry.clone()],
+                lateness_ns: profile.lateness_ns,
+            };
+            (entry.offset, ProfileReader::new(&profile, zone.clone()))
+        };
+        let mut readers = profile.entries.iter().map(reader);
+        let first = readers
+            .next()
+            .map_or_else(|| ProfileReader::new(profile, zone.clone()), |(_, first)| first);
+        Self {
+            first,
+            later: readers.collect(),
+        }
+    }
+
+    fn readers(&self) -> impl Iterator<Item = &ProfileReader> {
+        std::iter::once(&self.first).chain(self.later.iter().map(|(_, reader)| reader))
+    }
+
+    /// Whether a stamp fell into a repeated hour, so that its meaning may hang on the stamps before it (F9).
+    fn met_fold(&self) -> bool {
+        self.readers().any(|reader| reader.fold() != FoldState::default())
+    }
+
+    /// The stretches of UTC that a stamp of a repeated hour may belong to, in nanoseconds.
+    fn ambiguous_ns(&self) -> Vec<Range<i64>> {
+        let ns = |seconds: i64| seconds.saturating_mul(1_000_000_000);
+        let times = self.readers().flat_map(ProfileReader::ambiguous_times);
+        times.map(|(start, end)| ns(start)..ns(end)).collect()
+    }
+
+    #[cold]
+    fn read_later(&mut self, line: &[u8], offset: u64) -> Option<i64> {
+        let in_force = self.later.iter_mut().rev().filter(|(from, _)| *from <= offset);
+        in_force
+            .map(|(_, reader)| reader)
+            .find_map(|reader| reader.read_at(line, offset))
+    }
+}
+
+impl Stamps for FileStamps {
+    #[inline]
+    fn read(&mut self, line: &[u8], offset: u64) -> Option<i64> {
+        if !self.later.is_empty()
+            && let Some(stamp) = self.read_later(line, offset)
+        {
+            return Some(stamp);
+        }
+        self.first.read_at(line, offset)
+    }
+}
+
+/// What counting a range of a file gave.
+pub type Outcome = range::Outcome<FileStamps>;
+
+/// A file to be counted.
+pub struct FileJob<'a> {
+    /// The file.
+    pub log: LogFile<'a>,
+    /// What was learned of it; `None` if no stamp was found.
+    pub profile: Option<Profile>,
+    /// Zone of stamps without one.
+    pub zone: Zone,
+    /// When it was last written, seconds since the epoch.
+    pub written_seconds: i64,
+    /// What is counted.
+    pub plan: &'a Plan,
+    /// Labels, lateness and rule.
+    pub input: Input,
+}
+
+/// A counted file.
+pub struct Counted {
+    /// What was counted.
+    pub partial: Partial,
+    /// What is known of it.
+    pub state: HostState,
+    /// Stretches of UTC that an ambiguous hour may have been put into, in nanoseconds.
+    pub ambiguous_ns: Vec<Range<i64>>,
+}
+
+impl FileJob<'_> {
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.log.size
+    }
+
+    fn stamps(&self, profile: &Profile) -> FileStamps {
+        FileStamps::new(profile, &self.zone)
+    }
+
+    /// The greatest stamp just before `cut`.
+    pub fn look_back(&self, cut: u64) -> Result<Option<i64>> {
+        match &self.profile {
+            Some(profile) if cut > 0 => range::look_back(&self.log, self.stamps(profile), cut),
+            _ => Ok(None),
+        }
+    }
+
+    /// Counts the records that begin in `range`.
+    pub fn count_range(&self, range: Range<u64>, greatest: Option<i64>, progress: &Progress) -> Result<Outcome> {
+        let Some(profile) = &self.profile else {
+            bail!("a range of a file without stamps was to be counted")
+        };
+        let beginning = Beginning {
+            range,
+            greatest,
+            barren_limit: BARREN_BYTES,
+        };
+        range::count(
+            &self.log,
+            self.stamps(profile),
+            self.plan,
+            &self.input,
+            &beginning,
+            progress,
+        )
+    }
+
+    /// Whether an outcome met what only one pass from the start can read: a stretch without stamps, a repeated hour,
+    /// losses that wait for a first good record.
+    pub fn needs_one_pass(&self, outcome: &Outcome) -> bool {
+        outcome.barren.is_some() || outcome.stamps.met_fold() || !outcome.partial.unplaced.is_empty()
+    }
+
+    /// Counts the file in one pass, learning anew where stamps end. Each format that is learned begins a new pass, so
+    /// that what is counted is what one pass with the whole profile counts.
+    pub fn count_whole(&self, progress: &Progress) -> Result<Outcome> {
+        let Some(mut profile) = self.profile.clone() else {
+            bail!("a file without stamps was to be counted")
+        };
+        let mut barren_limit = BARREN_BYTES;
+        loop {
+            let stamps = self.stamps(&profile);
+            let beginning = Beginning::whole(barren_limit);
+            let outcome = range::count(&self.log, stamps, self.plan, &self.input, &beginning, progress)?;
+            let Some(barren) = outcome.barren.clone() else {
+                return Ok(outcome);
+            };
+            let learned = match profile.entries.len() < FORMATS_MAX {
+                true => self.learn_within(barren)?,
+                false => None,
+            };
+            match learned {
+                Some((offset, learned)) => append(&mut profile, offset, learned),
+                // Nothing to learn there: those lines continue their record, however many they are.
+                None => barren_limit = u64::MAX,
+            }
+        }
+    }
+
+    /// Looks for a format in a stretch of bytes without stamps, up to the next stamp or the end of the file.
+    fn learn_within(&self, barren: Range<u64>) -> Result<Option<(u64, Profile)>> {
+        let mut sample = vec![0; SAMPLE_BYTES];
+        let len = fill(&self.log, &mut sample, barren.start)?;
+        let Detection::Stamped(detected) = learn(&sample[..len]) else {
+            return Ok(None);
+        };
+        if detected.share() < RELEARN_SHARE_MIN {
+            return Ok(None);
+        }
+        let mut profile = detected.profile;
+        set_years(&self.log, &mut profile, &self.zone, self.written_seconds)?;
+        Ok(Some((barren.start, profile)))
+    }
+
+    /// What became of the file.
+    pub fn counted(&self, outcome: Option<Outcome>) -> Counted {
+        let Some(outcome) = outcome else {
+            let state = if self.log.size == 0 {
+                HostState::OkSilent
+            } else {
+                HostState::Unstamped
+            };
+            return Counted {
+                partial: Partial::default(),
+                state,
+                ambiguous_ns: Vec::new(),
+            };
+        };
+        let state = match (self.log.size, outcome.partial.windows.is_empty()) {
+            (0, _) => HostState::OkSilent,
+            (_, true) => HostState::Unstamped,
+            _ => HostState::Ok,
+        };
+        Counted {
+            partial: outcome.partial,
+            state,
+            ambiguous_ns: outcome.stamps.ambiguous_ns(),
+        }
+    }
+}
+
+/// Adds what was learned from `offset` on to a profile; entries are only ever appended.
+fn append(profile: &mut Profile, offset: u64, learned: Profile) {
+    profile.entries.extend(learned.entries.into_iter().map(|mut entry| {
+        entry.offset += offset;
+        entry
+    }));
+}
+
+/// Learns a file's profile from its first bytes, or the first later ones that have stamps.
+///
+/// # Errors
+/// If the file can't be read.
+pub fn learn_head(
+    log: &LogFile<'_>,
+    zone: &Zone,
+    written_seconds: i64,
+    learn: impl Fn(&[u8]) -> Detection,
+) -> Result<(Option<Profile>, Detection)> {
+    let mut sample = vec![0; SAMPLE_BYTES + 1];
+    let mut first = None;
+    for block in 0..LEARN_SAMPLES_MAX {
+        let offset = block * SAMPLE_BYTES as u64;
+        if offset > 0 && offset >= log.size {
+            break;
+        }
+        let mut len = fill(log, &mut sample[..SAMPLE_BYTES], offset)?;
+        if offset + len as u64 == log.size {
+            // The file is finished, so its last line is a line even without an end (F4): it has a vote too.
+            sample[len] = b'\n';
+            len += 1;
+        }
+        let from = if offset == 0 { 0 } else { line_start(&sample[..len]) };
+        let detection = learn(&sample[from..len]);
+        if let Detection::Stamped(detected) = &detection {
+            let mut profile = detected.profile.clone();
+            set_years(log, &mut profile, zone, written_seconds)?;
+            return Ok((Some(profile), detection));
+        }
+        first.get_or_insert(detection);
+    }
+    let unstamped = Detection::Unstamped {
+        why: "the file is empty".to_owned(),
+    };
+    Ok((None, first.unwrap_or(unstamped)))
+}
+
+fn line_start(bytes: &[u8]) -> usize {
+    memchr::memchr(b'\n', bytes).map_or(0, |at| at + 1)
+}
+
+/// Reads as much as there is for `buffer`, from `offset` on.
+pub fn fill(log: &LogFile<'_>, buffer: &mut [u8], offset: u64) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match log.read_at(&mut buffer[filled..], offset + filled as u64)? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+/// Gives year-less stamps their years, by a walk over the whole file (F8).
+fn set_years(log: &LogFile<'_>, profile: &mut Profile, zone: &Zone, written_seconds: i64) -> Result<()> {
+    for entry in profile.entries.iter_mut().filter(|entry| entry.format.lacks_year()) {
+        let walk = YearWalk::new(StampReader::new(entry, zone.clone()));
+        let mut reader = RecordReader::new(Walker(walk), Start::FileStart, 0);
+        let mut offset = 0;
+        loop {
+            let read = log.read_at(&mut reader.space(SAMPLE_BYTES)[..SAMPLE_BYTES], offset)?;
+            if read == 0 {
+                break;
+            }
+            reader.advance(read);
+            offset += read as u64;
+        }
+        reader.finish();
+        entry.year_marks = reader.into_stamps().0.finish(written_seconds, zone);
+    }
+    Ok(())
+}
+
+/// Shows every line to the walk; none begins a record, so none is kept.
+struct Walker(YearWalk);
+
+impl Stamps for Walker {
+    fn read(&mut self, line: &[u8], offset: u64) -> Option<i64> {
+        self.0.feed(offset, line);
+        None
+    }
+}
+
+/// Opens a file and takes its size and time of writing.
+///
+/// # Errors
+/// If it can't be read, is no regular file, or is compressed.
+pub fn open(path: &Path) -> Result<(File, u64, i64)> {
+    let file = File::open(path).with_context(|| format!("{}: opening", path.display()))?;
+    let metadata = file
+        .metadata()
+        .with_context(|| format!("{}: its size", path.display()))?;
+    if !metadata.is_file() {
+        bail!("{}: not a regular file", path.display());
+    }
+    let mut magic = [0; 4];
+    let log = LogFile {
+        path,
+        file: &file,
+        size: metadata.len(),
+    };
+    let len = fill(&log, &mut magic, 0)?;
+    if magic[..len].starts_with(&[0x1f, 0x8b]) || magic[..len] == [0x28, 0xb5, 0x2f, 0xfd] {
+        bail!("{}: compressed; unpack it first", path.display());
+    }
+    let (size, written) = (metadata.len(), metadata.mtime());
+    Ok((file, size, written))
+}

@@ -1,0 +1,288 @@
+//! `sunfire eval`: the engine on local files, no cluster.
+//!
+//! Every file is finished, so windows are settled and a last line without line end counts (F4). What it answers is what
+//! the cluster answers of the same bytes: the code that counts is the same.
+
+pub mod file;
+mod question;
+pub mod range;
+pub mod threads;
+
+use crate::cli::EvalArguments;
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::output::{Format, write_points};
+use crate::progress::Progress;
+use crate::times;
+use anyhow::Result;
+use configs::monitor::Monitor;
+use file::{Counted, FileJob, fill, learn_head};
+use logline::fields::Rule;
+use logline::stamp::{Detection, Format as StampFormat, Profile, Zone, learn, learn_as};
+use map::engine::{Input, Labels};
+use map::partial::Partial;
+use map::plan::Plan;
+use range::LogFile;
+use reduce::completeness::{HostState, Hosts};
+use reduce::point::{Point, WindowState};
+use reduce::publish::{Answer, Windows, publish};
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use threads::Parallelism;
+
+/// Runs `sunfire eval`.
+///
+/// # Errors
+/// With the exit code that says whose mistake it is.
+pub fn run(arguments: &EvalArguments) -> Result<Exit, Failure> {
+    let monitor = question::monitor(&arguments.monitor)?;
+    let plan = question::plan(&monitor)?;
+    let zone = zone(arguments.tz.as_deref().or(monitor.timezone.as_deref()))?;
+    let windows = windows(arguments, &monitor)?;
+    let opened = open_all(&arguments.logs)?;
+    let chain = arguments
+        .chain
+        .then(|| arguments.logs[arguments.logs.len() - 1].clone());
+    let jobs = opened
+        .iter()
+        .enumerate()
+        .map(|(index, opened)| job(&monitor, &plan, &zone, opened, chain.as_deref(), index as u64))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let progress = Progress::new(jobs.iter().map(FileJob::size).sum());
+    let threads = arguments.threads.map_or_else(default_threads, usize::from);
+    let counted = threads::count_all(&jobs, Parallelism::of(threads), &progress)?;
+    progress.finish();
+    let (partial, answer) = join(counted, arguments.chain);
+    let points = publish(&plan, &partial, &answer, windows);
+    let format = arguments.format.unwrap_or(default_format());
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    write_points(&points, format, &mut out)?;
+    out.flush()?;
+    Ok(exit(&points, &answer, &partial))
+}
+
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn default_format() -> Format {
+    if std::io::stdout().is_terminal() {
+        Format::Table
+    } else {
+        Format::Json
+    }
+}
+
+/// A zone by name, or this machine's.
+///
+/// # Errors
+/// If there is no such zone.
+pub fn zone(name: Option<&str>) -> Result<Zone, Failure> {
+    if let Some(name) = name {
+        return Zone::parse(name).map_err(Failure::usage);
+    }
+    let machine = jiff::tz::TimeZone::system();
+    match machine.iana_name() {
+        Some(name) => Zone::parse(name).map_err(Failure::usage),
+        None => {
+            let now = jiff::Timestamp::from_nanosecond(i128::from(clock::now_ns())).unwrap_or_default();
+            Ok(Zone::fixed(machine.to_offset(now).seconds()))
+        }
+    }
+}
+
+fn windows(arguments: &EvalArguments, monitor: &Monitor) -> Result<Windows, Failure> {
+    let now_ns = clock::now_ns();
+    let machine = jiff::tz::TimeZone::system();
+    let time = |text: &Option<String>| {
+        text.as_deref()
+            .map(|text| times::parse(text, now_ns, &machine))
+            .transpose()
+    };
+    let range = &monitor.range;
+    let from_ns = time(&arguments.from)?.or(time(&range.from)?).or(time(&range.since)?);
+    let to_ns = time(&arguments.to)?.or(time(&range.to)?);
+    if let (Some(from), Some(to)) = (from_ns, to_ns)
+        && from >= to
+    {
+        return Err(Failure::usage("--from must lie before --to"));
+    }
+    Ok(match (from_ns, to_ns) {
+        (None, None) if arguments.fill => Windows::FilledBetweenTouched,
+        (None, None) => Windows::Touched,
+        (from_ns, to_ns) => Windows::Range { from_ns, to_ns },
+    })
+}
+
+/// A file that is open, with its size and time of writing.
+struct Opened {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    written_seconds: i64,
+}
+
+/// Opens every file; one named twice counts once (C4).
+fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>, Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let mut seen = std::collections::HashMap::new();
+    let mut opened = Vec::new();
+    for path in paths {
+        let (file, size, written_seconds) = file::open(path)?;
+        let metadata = file.metadata()?;
+        if let Some(before) = seen.insert((metadata.dev(), metadata.ino()), path) {
+            eprintln!(
+                "warning: {} is the same file as {}, counted once",
+                path.display(),
+                before.display()
+            );
+            continue;
+        }
+        opened.push(Opened {
+            path: path.clone(),
+            file,
+            size,
+            written_seconds,
+        });
+    }
+    Ok(opened)
+}
+
+fn job<'a>(
+    monitor: &Monitor,
+    plan: &'a Plan,
+    zone: &Zone,
+    opened: &'a Opened,
+    chain: Option<&Path>,
+    generation: u64,
+) -> Result<FileJob<'a>, Failure> {
+    let Opened {
+        path,
+        file,
+        size,
+        written_seconds,
+    } = opened;
+    let log = LogFile {
+        path,
+        file,
+        size: *size,
+    };
+    let (profile, detection) = profile(monitor, &log, zone, *written_seconds)?;
+    if profile.is_none() && *size > 0 {
+        eprintln!("warning: {}: {}; not counted", path.display(), reason(&detection));
+    }
+    let lateness_ns = match (monitor.lateness_ms, &profile) {
+        (Some(lateness_ms), _) => i64::try_from(lateness_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000),
+        (None, Some(profile)) => profile.lateness_ns,
+        (None, None) => 0,
+    };
+    let rule = if plan.uses_fields() && profile.is_some() {
+        Some(rule(monitor, &log)?)
+    } else {
+        None
+    };
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let host = text(chain.unwrap_or(path));
+    let mut labels = vec![("host", host), ("path", text(path)), ("file", text(path))];
+    labels.extend(monitor.app.clone().map(|app| ("app", app)));
+    let input = Input {
+        labels: Labels::new(labels.into_iter().map(|(name, value)| (name.to_owned(), value))),
+        lateness_ns,
+        rule,
+        generation,
+    };
+    Ok(FileJob {
+        log,
+        profile,
+        zone: zone.clone(),
+        written_seconds: *written_seconds,
+        plan,
+        input,
+    })
+}
+
+/// The profile: learned, or the place of the monitor's own timestamp format.
+fn profile(
+    monitor: &Monitor,
+    log: &LogFile<'_>,
+    zone: &Zone,
+    written_seconds: i64,
+) -> Result<(Option<Profile>, Detection), Failure> {
+    let format = monitor
+        .timestamp
+        .as_deref()
+        .map(StampFormat::parse_override)
+        .transpose();
+    let format = format.map_err(|error| Failure::configuration(format!("timestamp: {error}")))?;
+    let learned = learn_head(log, zone, written_seconds, |sample| match &format {
+        Some(format) => learn_as(sample, format),
+        None => learn(sample),
+    })?;
+    Ok(learned)
+}
+
+/// Why a file has no profile.
+fn reason(detection: &Detection) -> &str {
+    match detection {
+        Detection::TooCoarse { why, .. } | Detection::Unstamped { why } => why,
+        Detection::Stamped(_) => "no timestamp was found",
+    }
+}
+
+/// The parse rule: the monitor's, or what the log's first bytes look like.
+fn rule(monitor: &Monitor, log: &LogFile<'_>) -> Result<Rule, Failure> {
+    if let Some(rule) = &monitor.parse {
+        return Ok(rule.clone());
+    }
+    let mut sample = vec![0; logline::stamp::SAMPLE_BYTES];
+    let len = fill(log, &mut sample, 0)?;
+    let detected = Rule::detect(&sample[..len], None).map(|detected| detected.rule);
+    detected.ok_or_else(|| {
+        Failure::usage(format!(
+            "{}: no fields were recognised in it; say how to cut it, as in `parse split('|')` or `parse regex('…')`",
+            log.path.display()
+        ))
+    })
+}
+
+fn join(counted: Vec<Counted>, is_chain: bool) -> (Partial, Answer) {
+    let mut partial = Partial::default();
+    let mut hosts = Hosts::default();
+    let mut ambiguous_ns = Vec::new();
+    // One host of many generations is as good as the worst of them.
+    let chain_state = counted
+        .iter()
+        .map(|counted| counted.state)
+        .max()
+        .unwrap_or(HostState::OkSilent);
+    for counted in counted {
+        if !is_chain {
+            hosts.add(counted.state);
+        }
+        ambiguous_ns.extend(counted.ambiguous_ns);
+        partial.merge(counted.partial);
+    }
+    if is_chain {
+        hosts.add(chain_state);
+    }
+    (
+        partial,
+        Answer {
+            hosts,
+            state: WindowState::Settled,
+            ambiguous_ns,
+        },
+    )
+}
+
+/// Complete if every host is ok and no record of any window printed was lost.
+fn exit(points: &[Point], answer: &Answer, partial: &Partial) -> Exit {
+    let all_complete = points.iter().all(|point| point.header.is_complete());
+    let hosts_complete = answer.hosts.percent() == Some(100);
+    if all_complete && hosts_complete && partial.unplaced.lost.total() == 0 {
+        Exit::Complete
+    } else {
+        Exit::Incomplete
+    }
+}

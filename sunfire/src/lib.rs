@@ -1,0 +1,14 @@
+//! The subcommands of the one binary, as a library so that tests can run them without a process.
+//!
+//! Owns the command line, reading of local files, and how answers are written. What is counted, and how, it leaves to
+//! `map` and `reduce`; what a log means to `logline`.
+
+pub mod check;
+pub mod cli;
+pub mod clock;
+pub mod detect;
+pub mod eval;
+pub mod exit;
+pub mod output;
+pub mod progress;
+pub mod times;

@@ -1,0 +1,53 @@
+//! `sunfire`: the one binary. Every role is a subcommand; so far those that need no network.
+//!
+//! stdout is data, stderr is talk, and the exit code says how it went ([`sunfire::exit::Exit`]).
+
+use clap::Parser;
+use std::process::ExitCode;
+use sunfire::cli::{self, Cli, Command};
+use sunfire::exit::{Exit, Failure};
+use sunfire::{check, detect, eval};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Complete
+            }
+            .into();
+        }
+    };
+    let result = match cli.command {
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Detect(arguments) => detect::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Schema => schema(),
+        Command::Completions { shell } => {
+            cli::print_completions(shell);
+            Ok(Exit::Complete)
+        }
+        Command::Man => cli::print_manual().map_err(Failure::from),
+        Command::Version => {
+            println!("sunfire {}", env!("CARGO_PKG_VERSION"));
+            Ok(Exit::Complete)
+        }
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) if failure.message.contains("Broken pipe") => Exit::Complete.into(),
+        Err(failure) => {
+            eprintln!("sunfire: {}", failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+fn schema() -> Result<Exit, Failure> {
+    let schema = serde_json::to_string_pretty(&configs::schema()).map_err(anyhow::Error::from)?;
+    println!("{schema}");
+    Ok(Exit::Complete)
+}
