@@ -1,4 +1,4 @@
-//! The engine against the oracle: adversarial logs, every strategy, values and losses (issue "Count", DESIGN's C1–C5).
+//! The engine against the oracle: adversarial logs, every strategy, values and losses (C1 to C5 of the contract).
 
 use proptest::prelude::*;
 use sunfire_tests::compare::differences;

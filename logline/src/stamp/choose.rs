@@ -8,6 +8,7 @@
 //! 4. **Order** of day, month and year: what is valid in all lines, then what jumps least, then a preference.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use super::learn::{Candidate, PlaceKind, Sample, Seen, precision, walls};
 use super::locate::Locator;
@@ -19,6 +20,8 @@ use super::token::Token;
 const JUMP_NS: i64 = 3_600_000_000_000;
 /// Numbers that are instants of one log lie within ten years of each other.
 const EPOCH_SPAN_NS_MAX: i64 = 10 * 366 * 86_400 * 1_000_000_000;
+/// A stamp with less than this part of the different texts of another is fixed.
+const FIXED_BELOW: usize = 4;
 /// A stamp alone at a line's beginning is believed within so many first lines.
 const FIRST_LINES: usize = 5;
 
@@ -70,11 +73,14 @@ pub(super) fn choose<'a>(sample: &Sample<'_>, candidates: &'a [Candidate]) -> Op
 }
 
 /// Epoch numbers are meant where dates are less than half as common, or stand at no telling place while the number
-/// follows a key for time.
+/// follows a key for time, or lack their year while the number stands before them: it leaves nothing to guess.
 fn epoch_is_meant(dated: &Candidate, epoch: &Candidate) -> bool {
     let rarer = dated.seen.len() * 2 < epoch.seen.len();
     let named = epoch.kind == PlaceKind::TimeKey && dated.kind > PlaceKind::TimeKey;
-    rarer || named && dated.seen.len() <= epoch.seen.len()
+    let before = dated.format.lacks_year()
+        && epoch.seen.len() * 10 >= dated.seen.len() * 9
+        && mean_start(&epoch.seen) < mean_start(&dated.seen);
+    rarer || before || named && dated.seen.len() <= epoch.seen.len()
 }
 
 /// The best place among candidates, as the candidate with most lines there.
@@ -102,26 +108,26 @@ fn choose_place<'a>(sample: &Sample<'_>, pool: &[&'a Candidate]) -> Option<&'a C
             return Some(column);
         }
     }
-    let common = pool
-        .iter()
-        .copied()
-        .filter(|candidate| lines(candidate) * 10 >= most * 9);
-    common
-        .filter(|candidate| candidate.kind != PlaceKind::Column)
-        .min_by_key(|candidate| {
-            let late = match candidate.kind {
-                PlaceKind::Anywhere => 2,
-                PlaceKind::TimeKey => 0,
-                _ => 1,
-            };
-            (
-                late,
-                mean_start(&candidate.seen),
-                candidate.kind,
-                Reverse(lines(candidate)),
-                candidate.rank,
-            )
-        })
+    let is_common = |candidate: &&Candidate| lines(candidate) * 10 >= most * 9 && candidate.kind != PlaceKind::Column;
+    let common: Vec<&Candidate> = pool.iter().copied().filter(is_common).collect();
+    let most_texts = common.iter().map(|candidate| texts(sample, candidate)).max()?;
+    common.into_iter().min_by_key(|candidate| {
+        // A stamp that hardly ever changes while another does is part of a name: `app.log.2017-05-16_13:53:08`.
+        let is_fixed = texts(sample, candidate) * FIXED_BELOW < most_texts;
+        let late = match candidate.kind {
+            PlaceKind::Anywhere => 2,
+            PlaceKind::TimeKey => 0,
+            _ => 1,
+        };
+        let (start, lines) = (mean_start(&candidate.seen), lines(candidate));
+        (is_fixed, late, start, candidate.kind, Reverse(lines), candidate.rank)
+    })
+}
+
+/// How many different stamps a candidate has.
+fn texts(sample: &Sample<'_>, candidate: &Candidate) -> usize {
+    let text = |seen: &Seen| &sample.lines[seen.line][seen.start..seen.end];
+    candidate.seen.iter().map(text).collect::<HashSet<_>>().len()
 }
 
 fn mean_start(seen: &[Seen]) -> usize {

@@ -111,6 +111,8 @@ pub fn step(token: Token, line: &[u8], at: usize, draft: &mut Draft) -> Option<u
         Token::HourLoose | Token::Hour12 => loose(line, at, &mut draft.hour),
         Token::Minute => two_digits(line, at, &mut draft.minute).filter(|_| draft.minute <= 59),
         Token::Second => two_digits(line, at, &mut draft.second).filter(|_| draft.second <= 60),
+        Token::MinuteLoose => loose(line, at, &mut draft.minute).filter(|_| draft.minute <= 59),
+        Token::SecondLoose => loose(line, at, &mut draft.second).filter(|_| draft.second <= 60),
         other => step_rare(other, line, at, draft),
     }
 }

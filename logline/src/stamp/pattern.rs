@@ -11,6 +11,9 @@ use super::interpret::{Draft, run};
 use super::scan;
 use super::token::{PatternError, Token, check_complete, compile, loosen};
 
+/// Digits of an epoch number in seconds; the last ten bytes of one without a fraction are digits.
+const EPOCH_DIGITS: usize = 10;
+
 /// How much a format says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
@@ -184,7 +187,7 @@ impl Format {
             Err(_) => Precision::TooCoarse,
         };
         let resume = resume_index(&tokens);
-        let seconds = tokens.contains(&Token::Second);
+        let seconds = tokens.contains(&Token::Second) || tokens.contains(&Token::SecondLoose);
         let number = tokens.iter().any(|token| matches!(token, Token::Epoch(_)));
         let year_first = matches!(
             tokens.first(),
@@ -350,7 +353,10 @@ impl Format {
             After::Digit => !after.is_ascii_digit(),
             After::Seconds => !(after.is_ascii_digit() || after == b':' && scan::is_digit_at(line, end + 1)),
             After::Number => {
-                let joined = matches!(after, b'.' | b':') && scan::is_digit_at(line, end + 1);
+                // `audit(1772359200.123:456)`: behind a fraction, a colon begins something else.
+                let has_fraction = line[end.saturating_sub(EPOCH_DIGITS)..end].contains(&b'.');
+                let joins = after == b'.' || after == b':' && !has_fraction;
+                let joined = joins && scan::is_digit_at(line, end + 1);
                 !after.is_ascii_alphanumeric() && !matches!(after, b'_' | b'-') && !joined
             }
         }

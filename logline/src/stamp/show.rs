@@ -58,7 +58,9 @@ fn show_token(token: Token, text: &[u8], shown: &mut Vec<u8>) {
         }
         Token::Hour12 => "%I",
         Token::Minute => "%M",
+        Token::MinuteLoose => "%-M",
         Token::Second => "%S",
+        Token::SecondLoose => "%-S",
         Token::HalfDay => "%p",
         Token::Weekday => "%a",
         Token::WeekdayOptional => return show_weekday(text, shown),

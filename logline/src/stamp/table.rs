@@ -91,6 +91,12 @@ const FAMILIES: &[Family] = &[
         joins: &[" ", "-", "_"],
         times: &["%H:%M:%S%?f%?z", "%H%M%S%?f%?z", "%H:%M%?z"],
     },
+    // Android's health logs pad nothing: `20171224-0:7:20:444`.
+    Family {
+        dates: &["%Y%m%d"],
+        joins: &[" ", "-"],
+        times: &["%-H:%-M:%-S%?f%?z"],
+    },
     Family {
         dates: &["%Y%m%d"],
         joins: &[".", ""],
@@ -359,6 +365,7 @@ fn digits_of(token: Token) -> Option<(usize, usize)> {
         Token::Year4 => (4, 4),
         Token::Year2 | Token::Month2 | Token::Day2 | Token::Hour2 | Token::Minute | Token::Second => (2, 2),
         Token::MonthLoose | Token::DayLoose | Token::DayPadded | Token::HourLoose | Token::Hour12 => (1, 2),
+        Token::MinuteLoose | Token::SecondLoose => (1, 2),
         Token::YearDay => (3, 3),
         Token::Epoch(unit) => (unit.digits(), unit.digits()),
         _ => return None,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `%Y` `%y` | year, four or two digits |
 //! | `%m` `%d` `%H` `%M` `%S` | two digits |
-//! | `%-m` `%-d` `%-H` | one or two digits |
+//! | `%-m` `%-d` `%-H` `%-M` `%-S` | one or two digits |
 //! | `%e` | day, one or two digits, perhaps after a space |
 //! | `%j` | day of the year, three digits |
 //! | `%b` `%a` | English month or weekday, short or long, any case |
@@ -75,7 +75,9 @@ pub enum Token {
     HourLoose,
     Hour12,
     Minute,
+    MinuteLoose,
     Second,
+    SecondLoose,
     HalfDay,
     Weekday,
     WeekdayOptional,
@@ -158,7 +160,7 @@ fn compile_one(pattern: &str, at: usize, tokens: &mut Vec<Token>) -> Result<usiz
 }
 
 /// Directives longer than one letter, the longest of a common beginning first.
-const LONG_DIRECTIVES: [(&str, &[Token]); 24] = [
+const LONG_DIRECTIVES: [(&str, &[Token]); 26] = [
     ("%s%3N", &[Token::Epoch(EpochUnit::Milliseconds)]),
     ("%s%6N", &[Token::Epoch(EpochUnit::Microseconds)]),
     ("%s%9N", &[Token::Epoch(EpochUnit::Nanoseconds)]),
@@ -168,6 +170,8 @@ const LONG_DIRECTIVES: [(&str, &[Token]); 24] = [
     ("%-d", &[Token::DayLoose]),
     ("%-H", &[Token::HourLoose]),
     ("%-I", &[Token::Hour12]),
+    ("%-M", &[Token::MinuteLoose]),
+    ("%-S", &[Token::SecondLoose]),
     ("%?a", &[Token::WeekdayOptional]),
     ("%?f", &[Token::FractionOptional]),
     ("%?z", &[Token::ZoneOptional]),
@@ -281,7 +285,7 @@ pub fn check_complete(tokens: &[Token]) -> Result<(), PatternError> {
     if !has(&[Hour2, HourLoose, Hour12]) {
         return missing("hour (%H)");
     }
-    if !has(&[Minute]) {
+    if !has(&[Minute, MinuteLoose]) {
         return missing("minute (%M)");
     }
     match (has(&[Hour12]), has(&[HalfDay])) {

@@ -145,6 +145,22 @@ fn places() {
     check_place(&json.repeat(3), after("\"time\":\""), 3);
 }
 
+/// Lines of real layouts in which the leftmost date is not the stamp, or not the best one.
+#[test]
+fn better_stamps_than_the_leftmost() {
+    let named: String = (0..20)
+        .map(|second| format!("nova-api.log.1.2017-05-16_13:53:08 2017-05-16 00:00:{second:02}.008 25746 INFO nova\n"))
+        .collect();
+    check_place(&named, after(" "), 20);
+    let epoch_first = "- 1131566461 2005.11.09 dn228 Nov 9 12:01:01 dn228/dn228 crond: x\n\
+                       - 1131566462 2005.11.09 an7 Nov 9 12:01:02 an7/an7 crond: y\n";
+    check_place(epoch_first, after(" "), 2);
+    let audit = "type=SYSCALL msg=audit(1772359200.123:456): arch=1\ntype=CWD msg=audit(1772359201.123:457): x\n";
+    check_place(audit, after("("), 2);
+    let unpadded = "20171223-22:15:29:606|Step|x\n20171224-0:7:20:444|Step|x\n20171224-0:12:1:45|Step|x\n";
+    check_place(unpadded, Locator::Column(0), 3);
+}
+
 #[test]
 fn dates_inside_continuations_do_not_make_records() {
     let record = "2015-01-01 10:00:00 ERROR x\n";
