@@ -15,6 +15,9 @@ const LINES_MAX: usize = 500;
 /// Percent of the lines that a form must suit. Starts of processes and torn lines are forgiven.
 pub(super) const SHARE_PERCENT_MIN: usize = 80;
 
+/// The same for JSON, which nothing else looks like: what of it is torn shows as `unparsable`.
+const JSON_SHARE_PERCENT_MIN: usize = 50;
+
 /// The same for columns, which need more proof: any text has some.
 const COLUMNS_SHARE_PERCENT_MIN: usize = 95;
 
@@ -99,7 +102,7 @@ fn json(lines: &[&[u8]]) -> Option<Detected> {
     let rule = Rule::json();
     let fitting = fitting(&rule, &[""], &objects, |_| true);
     let why = format!("{fitting} of {} lines hold one JSON object", lines.len());
-    enough(fitting, lines.len(), SHARE_PERCENT_MIN).then_some(Detected {
+    enough(fitting, lines.len(), JSON_SHARE_PERCENT_MIN).then_some(Detected {
         rule,
         lines: lines.len(),
         fitting,
