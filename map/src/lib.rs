@@ -11,6 +11,7 @@ pub mod distinct;
 pub mod engine;
 pub mod extreme;
 pub mod groups;
+pub mod invariant;
 pub mod number;
 pub mod partial;
 pub mod plan;

@@ -27,6 +27,8 @@ pub enum Flag {
     GroupsFolded,
     /// Records in a repeated local hour were taken for its first pass (F9).
     AmbiguousTime,
+    /// A promise of the contract did not hold for this window: its values are withheld. Please report it.
+    Poisoned,
 }
 
 /// The part of a window that all its points repeat (M3).
@@ -59,7 +61,7 @@ pub struct Header {
 impl Header {
     /// Whether every expected host is ok and no record was lost.
     pub fn is_complete(&self) -> bool {
-        self.hosts.percent() == Some(100) && self.lost.total() == 0
+        self.hosts.percent() == Some(100) && self.lost.total() == 0 && !self.flags.contains(&Flag::Poisoned)
     }
 }
 

@@ -5,6 +5,8 @@ use crate::point::{Flag, Header, Point, WindowState};
 use crate::value::{OutputValue, evaluate};
 use logline::mutant::{self, Mutant};
 use map::groups::{Groups, merge_states};
+use map::invariant;
+use map::invariant::Invariant;
 use map::partial::{Partial, WindowPartial};
 use map::plan::{OutputNode, Plan};
 use map::state::State;
@@ -103,6 +105,9 @@ impl<'a> Publisher<'a> {
 
     fn window(&self, start_ns: i64, window: &WindowPartial) -> Vec<Point> {
         let (mut rows, folded) = self.limited(&window.groups);
+        if !self.is_sound(window, &rows, folded.as_ref()) {
+            return vec![self.poisoned(start_ns, window)];
+        }
         rows.sort_by(|a, b| a.columns.cmp(&b.columns));
         rows.extend(folded);
         let is_folded = rows.last().is_some_and(|row| self.is_other(row));
@@ -111,6 +116,49 @@ impl<'a> Publisher<'a> {
             return vec![self.empty(header)];
         }
         rows.iter().map(|row| self.point(&header, row)).collect()
+    }
+
+    /// What must hold of a window before it is shown: each record counted once at most, none lost from sight by folding
+    /// groups, and no more groups than were asked for.
+    fn is_sound(&self, window: &WindowPartial, rows: &[Row<'_>], folded: Option<&Row<'_>>) -> bool {
+        let selected: u64 = rows.iter().chain(folded).map(|row| row.records).sum();
+        let once = match self.plan.filter {
+            Some(_) => selected <= window.records,
+            None => selected == window.records,
+        };
+        let hosts = &self.answer.hosts;
+        invariant!(
+            Invariant::C4Once,
+            once,
+            "{selected} records in groups, {} in the window",
+            window.records
+        ) && invariant!(
+            Invariant::C8Bounded,
+            rows.len() <= self.limit(),
+            "{} groups shown",
+            rows.len()
+        ) && invariant!(
+            Invariant::C2Honest,
+            hosts.percent() != Some(100) || hosts.missing.is_empty(),
+            "100 % with {:?} missing",
+            hosts.missing
+        )
+    }
+
+    /// A window that broke a promise: one point that says so and no value.
+    fn poisoned(&self, start_ns: i64, window: &WindowPartial) -> Point {
+        let mut header = self.header(start_ns, window, false);
+        header.flags.push(Flag::Poisoned);
+        let values = self.output_names.iter().cloned().map(|name| (name, OutputValue::Null));
+        Point {
+            header: Arc::new(header),
+            group: Vec::new(),
+            values: values.collect(),
+        }
+    }
+
+    fn limit(&self) -> usize {
+        self.plan.answer_groups.max(1)
     }
 
     fn is_other(&self, row: &Row<'_>) -> bool {
@@ -129,7 +177,7 @@ impl<'a> Publisher<'a> {
             .collect();
         let mut folded: Option<Vec<State>> = groups.folded().map(|folded| folded.states.clone());
         let mut folded_records = groups.folded().map_or(0, |folded| folded.records);
-        let limit = self.plan.answer_groups.max(1);
+        let limit = self.limit();
         if rows.len() > limit {
             if !mutant::is(Mutant::FirstComeGroups) {
                 rows.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| a.columns.cmp(&b.columns)));
@@ -234,5 +282,96 @@ fn states_of(node: &OutputNode, states: &mut BTreeSet<usize>) {
             states_of(left, states);
             states_of(right, states);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::completeness::HostState;
+
+    fn plan(text: &str) -> Plan {
+        let monitor = configs::parse_mql(text).unwrap_or_else(|error| panic!("{error}"));
+        Plan::new(&monitor).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn answer(states: &[HostState]) -> Answer {
+        let mut hosts = Hosts::default();
+        states.iter().for_each(|state| hosts.add(*state));
+        Answer {
+            hosts,
+            state: WindowState::Settled,
+            ambiguous_ns: std::iter::once(60_000_000_000..90_000_000_000).collect(),
+        }
+    }
+
+    fn empty_window(text: &str, states: &[HostState]) -> Vec<OutputValue> {
+        let plan = plan(text);
+        let range = Windows::Range {
+            from_ns: Some(0),
+            to_ns: Some(1),
+        };
+        let points = publish(&plan, &Partial::default(), &answer(states), range);
+        assert_eq!(points.len(), 1);
+        points[0].values.iter().map(|(_, value)| value.clone()).collect()
+    }
+
+    /// C3: nothing is zero unless that is known.
+    #[test]
+    fn an_empty_window_is_zero_only_where_that_is_known() {
+        let (ok, silent, unstamped) = (HostState::Ok, HostState::OkSilent, HostState::Unstamped);
+        let zero = OutputValue::Number("0".to_owned());
+        let all = [zero.clone(), OutputValue::Null];
+        let grouped = "select count(), max(x) parse json group by op";
+        let plain = "select count(), max(x) parse json";
+        assert_eq!(empty_window(grouped, &[ok, silent]), all);
+        assert_eq!(
+            empty_window(grouped, &[ok, unstamped]),
+            [OutputValue::Null, OutputValue::Null]
+        );
+        assert_eq!(
+            empty_window(plain, &[ok, unstamped]),
+            all,
+            "exactly zero for the host that is ok"
+        );
+        assert_eq!(
+            empty_window(plain, &[unstamped]),
+            [OutputValue::Null, OutputValue::Null]
+        );
+    }
+
+    #[test]
+    fn ranges_are_of_window_starts() {
+        let plan = plan("select count() every 1m");
+        let minute = 60_000_000_000;
+        let starts = |from_ns, to_ns| window_starts(&plan, &Partial::default(), Windows::Range { from_ns, to_ns });
+        assert_eq!(starts(Some(0), Some(2 * minute)), [0, minute]);
+        assert_eq!(starts(Some(1), Some(2 * minute + 1)), [minute, 2 * minute]);
+        assert_eq!(starts(Some(-minute - 1), Some(0)), [-minute]);
+        assert_eq!(starts(None, Some(0)), Vec::<i64>::new());
+    }
+
+    /// F9: only windows that a doubtful hour touches are flagged.
+    #[test]
+    fn ambiguous_time_is_flagged_where_it_may_be() {
+        let plan = plan("select count() every 1m");
+        let range = Windows::Range {
+            from_ns: Some(0),
+            to_ns: Some(180_000_000_000),
+        };
+        let points = publish(&plan, &Partial::default(), &answer(&[HostState::Ok]), range);
+        let flagged: Vec<bool> = points.iter().map(|point| !point.header.flags.is_empty()).collect();
+        assert_eq!(flagged, [false, true, false]);
+    }
+
+    #[test]
+    #[should_panic(expected = "C4Once is violated")]
+    fn a_window_that_counts_a_record_twice_is_not_shown() {
+        let plan = plan("select count()");
+        let mut partial = Partial::default();
+        let mut window = WindowPartial::new(&plan.kinds, 10);
+        window.groups.enter(b"");
+        partial.windows.insert(0, window);
+        publish(&plan, &partial, &answer(&[HostState::Ok]), Windows::Touched);
     }
 }
