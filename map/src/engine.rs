@@ -8,17 +8,20 @@
 //! the bound is missing from its own window, and charged there; a late or wild one is charged to the window of the
 //! greatest good stamp before it in its file, or else of the first good one after it.
 
-use crate::condition::{Node, Row, Value};
-use crate::extreme::Position;
-use crate::groups::{Place, encode_column};
+mod add;
+mod recent;
+
+use crate::condition::Row;
+use crate::groups::encode_column;
 use crate::partial::{Loss, Partial, Unplaced, WindowPartial};
-use crate::plan::{Counted, Plan, Source, StatePlan};
-use crate::state::{State, StateKind};
+use crate::plan::{Plan, Source};
+use add::Adder;
 use hashbrown::HashMap;
-use logline::fields::{Extractor, Rule, RuleError, Scratch, Slot};
+use logline::fields::{Extractor, Lines, Rule, RuleError, Scratch, Slot};
 use logline::mutant::{self, Mutant};
 use logline::order::{Following, Verdict, judge, reach_ns};
 use logline::records::{Extent, Record, RecordReader, Stamps};
+use recent::{Recent, Short, short_key};
 use std::sync::Arc;
 
 /// The labels of one input: what a record's columns say of where it came from.
@@ -58,7 +61,11 @@ pub struct Counter<'p> {
     plan: &'p Plan,
     input: Input,
     cutter: Cutter,
+    adder: Adder,
+    /// Whether records must be whole.
+    uses_text: bool,
     key: Vec<u8>,
+    recent: Recent,
     windows: Vec<(i64, WindowPartial)>,
     /// Index in `windows` by start.
     by_start: HashMap<i64, usize>,
@@ -90,7 +97,10 @@ impl<'p> Counter<'p> {
             plan,
             input,
             cutter,
+            adder: Adder::new(plan),
+            uses_text: plan.uses_text(),
             key: Vec::new(),
+            recent: Recent::default(),
             windows: Vec::new(),
             by_start: HashMap::new(),
             current: (usize::MAX, 0, 0),
@@ -167,11 +177,11 @@ impl<'p> Counter<'p> {
             self.begin(record.stamp);
         }
         let window = self.window(record.stamp);
-        if self.plan.uses_text() {
+        if self.uses_text {
             if record.extent == Extent::Cut {
                 return self.windows[window].1.lost.add(Loss::TooLong, 1);
             }
-            if self.cutter.cut(text).is_err() {
+            if self.cutter.cut(text, record.lines).is_err() {
                 return self.windows[window].1.lost.add(Loss::Unparsable, 1);
             }
         }
@@ -228,10 +238,10 @@ impl<'p> Counter<'p> {
     }
 
     #[inline]
-    fn add(&mut self, window: usize, record: &Record, text: &[u8]) {
+    fn add(&mut self, index: usize, record: &Record, text: &[u8]) {
         let plan = self.plan;
         let row = self.cutter.row(text, &self.input.labels);
-        let window = &mut self.windows[window].1;
+        let window = &mut self.windows[index].1;
         window.records += 1;
         if plan
             .filter
@@ -240,99 +250,23 @@ impl<'p> Counter<'p> {
         {
             return;
         }
-        self.key.clear();
-        for &column in &plan.group_columns {
-            encode_column(&mut self.key, row.column(column));
-        }
-        let place = window.groups.enter(&self.key);
-        add_to_group(plan, &row, record, &self.input, window, place);
-    }
-}
-
-#[inline]
-fn add_to_group(
-    plan: &Plan,
-    row: &RecordRow<'_>,
-    record: &Record,
-    input: &Input,
-    window: &mut WindowPartial,
-    place: Place,
-) {
-    let states = window.groups.states_mut(place);
-    // The number a column holds is parsed once for all states that follow each other on it, as sum and max do.
-    let mut parsed: Option<(usize, Value<'_>)> = None;
-    for ((state, planned), bad) in states.iter_mut().zip(&plan.states).zip(&mut window.bad_values) {
-        if planned
-            .condition
-            .as_ref()
-            .is_some_and(|condition| condition.holds(row) != Some(true))
-        {
-            continue;
-        }
-        match (&mut *state, &planned.argument) {
-            (State::Count(count), _) => *count += counted(planned, record),
-            (state, Some(argument)) if is_numeric(planned.kind) => {
-                let value = match (argument, parsed) {
-                    (Node::Column(column), Some((same, value))) if *column == same => value,
-                    (Node::Column(column), _) => {
-                        let value = argument.value(row).number();
-                        parsed = Some((*column, value));
-                        value
-                    }
-                    _ => argument.value(row).number(),
-                };
-                match value {
-                    Value::Number(number) => state.add_decimal(number),
-                    Value::Null => {}
-                    _ => *bad += 1,
+        let short = short_key(&row, &plan.group_columns);
+        let known = short.and_then(|short| self.recent.find(short, index));
+        let place = match known.and_then(|group| window.groups.enter_kept(group)) {
+            Some(place) => place,
+            None => {
+                self.key.clear();
+                for &column in &plan.group_columns {
+                    encode_column(&mut self.key, row.column(column));
                 }
+                let place = window.groups.enter(&self.key);
+                self.recent.keep(short, index, place);
+                place
             }
-            (state, Some(argument)) => add_text(state, argument.value(row), record, input),
-            (_, None) => debug_assert!(false, "the plan gives every state but a count an argument"),
-        }
-    }
-}
-
-fn counted(planned: &StatePlan, record: &Record) -> u64 {
-    match planned.counted {
-        Counted::Records => 1,
-        Counted::Lines => record.lines,
-        Counted::Bytes => record.bytes,
-    }
-}
-
-fn is_numeric(kind: StateKind) -> bool {
-    matches!(
-        kind,
-        StateKind::Sum | StateKind::Moments | StateKind::Min | StateKind::Max | StateKind::Quantiles
-    )
-}
-
-fn add_text(state: &mut State, value: Value<'_>, record: &Record, input: &Input) {
-    let owned;
-    let text = match value {
-        Value::Null | Value::Bad => return,
-        Value::Text(text) => text,
-        Value::Number(number) => {
-            owned = number.to_string().into_bytes();
-            &owned
-        }
-        Value::Bool(true) => b"true",
-        Value::Bool(false) => b"false",
-    };
-    let label = |name| input.labels.get(name).unwrap_or_default().as_bytes();
-    let position = Position {
-        timestamp_nanos: record.stamp,
-        host: label("host"),
-        path: label("path"),
-        generation: input.generation,
-        offset: record.offset,
-    };
-    match state {
-        State::Distinct(distinct) => distinct.add(text),
-        State::First(first) => first.add(position, text),
-        State::Last(last) => last.add(position, text),
-        _ => debug_assert!(false, "a text was added to a state that takes none"),
+        };
+        let states = window.groups.states_mut(place);
+        self.adder
+            .add(plan, &row, record, &self.input, states, &mut window.bad_values);
     }
 }
 
@@ -359,9 +293,10 @@ impl Cutter {
     }
 
     #[inline]
-    fn cut(&mut self, record: &[u8]) -> Result<(), logline::fields::Unparsable> {
+    fn cut(&mut self, record: &[u8], lines: u64) -> Result<(), logline::fields::Unparsable> {
+        let lines = if lines == 1 { Lines::One } else { Lines::Any };
         match &mut self.extractor {
-            Some(extractor) => extractor.extract(record, &mut self.scratch, &mut self.slots),
+            Some(extractor) => extractor.extract_lines(record, lines, &mut self.scratch, &mut self.slots),
             None => Ok(()),
         }
     }
@@ -396,5 +331,19 @@ impl Row for RecordRow<'_> {
             Source::Label(name) => self.labels.get(name).map(str::as_bytes),
             Source::Line => Some(self.record.strip_suffix(b"\r").unwrap_or(self.record)),
         }
+    }
+}
+
+impl RecordRow<'_> {
+    /// A column's text as a word, if it is short.
+    #[inline]
+    fn short(&self, number: usize) -> Short {
+        if let Source::Field(slot) = &self.sources[number]
+            && let Slot::Record { start, len } = self.slots[*slot]
+            && let Some(bytes) = self.record.get(start as usize..).and_then(|rest| rest.first_chunk())
+        {
+            return Short::at_beginning(bytes, len as usize);
+        }
+        Short::of(self.column(number))
     }
 }

@@ -81,6 +81,17 @@ impl Groups {
         place
     }
 
+    /// Counts one record in the group of an index that [`Groups::enter`] gave. `None` if the limit is met, since then
+    /// another group may have taken its place.
+    #[inline]
+    pub fn enter_kept(&mut self, index: u32) -> Option<Place> {
+        if self.groups.len() >= self.limit {
+            return None;
+        }
+        self.groups[index as usize].records += 1;
+        Some(Place::Kept(index))
+    }
+
     /// States of a group, one of each kind.
     #[inline]
     pub fn states_mut(&mut self, place: Place) -> &mut [State] {

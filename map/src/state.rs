@@ -84,6 +84,15 @@ impl State {
         }
     }
 
+    /// Adds a record to a state that counts them.
+    #[inline]
+    pub fn add_record(&mut self) {
+        match self {
+            Self::Count(count) => *count += 1,
+            other => debug_assert!(false, "a record was added to {other:?}"),
+        }
+    }
+
     /// Adds a decimal to a state that takes decimals.
     #[inline]
     pub fn add_decimal(&mut self, value: Decimal) {

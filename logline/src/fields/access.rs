@@ -9,8 +9,11 @@ use memchr::{memchr, memrchr};
 use super::access_format::{Format, Part};
 use super::error::{RuleError, Unparsable};
 use super::logfmt::closing_quote;
-use super::slot::Slot;
-use super::text::{first_line, is_blank};
+use super::slot::{Lines, Slot};
+use super::text::{first_line, is_blank, near};
+
+mod jump;
+use jump::Jump;
 
 /// Variables that are one word, so that a blank ends one at the end of a format; any other takes the rest of the line.
 const WORDS: [&str; 14] = [
@@ -36,6 +39,8 @@ pub(super) struct Plan {
     /// The text before the first variable.
     lead: Box<[u8]>,
     steps: Vec<Step>,
+    /// Over the first steps, where no column needs them.
+    jump: Option<Jump>,
 }
 
 /// One variable.
@@ -77,19 +82,28 @@ impl Plan {
             needed = needed.max(place + 1);
         }
         steps.truncate(needed);
-        Ok(Plan {
-            lead: variables[0].before.as_bytes().into(),
-            steps,
-        })
+        let lead: Box<[u8]> = variables[0].before.as_bytes().into();
+        let jump = Jump::new(&lead, &steps);
+        Ok(Plan { lead, steps, jump })
     }
 
-    pub(super) fn extract(&self, record: &[u8], out: &mut [Slot]) -> Result<(), Unparsable> {
-        let line = first_line(record);
+    #[inline]
+    pub(super) fn extract(&mut self, record: &[u8], lines: Lines, out: &mut [Slot]) -> Result<(), Unparsable> {
+        let line = first_line(record, lines);
         if !line.starts_with(&self.lead) {
             return Err(Unparsable::OtherFormat);
         }
-        let mut at = self.lead.len();
-        for step in &self.steps {
+        let (steps, mut at) = match &mut self.jump {
+            None => (&*self.steps, self.lead.len()),
+            Some(jump) => match jump.find(line) {
+                Some(at) => (&self.steps[jump.steps()..], at),
+                None => {
+                    let at = jump.walk(line, self.lead.len(), &self.steps);
+                    (&self.steps[jump.steps()..], at.ok_or(Unparsable::OtherFormat)?)
+                }
+            },
+        };
+        for step in steps {
             let (end, next) = step.end.find(line, at).ok_or(Unparsable::OtherFormat)?;
             for &(slot, part) in &step.targets {
                 out[slot] = cut(line, at, end, part);
@@ -148,23 +162,11 @@ impl End {
 /// Whether `text` stands at a position of the line. Byte by byte: it has one to three.
 #[inline]
 fn stands(text: &[u8], line: &[u8], at: usize) -> bool {
-    line.len() >= at + text.len() && text.iter().zip(&line[at..]).all(|(wanted, byte)| wanted == byte)
-}
-
-/// Position of a byte that is probably near: a look at eight bytes is cheaper than a call of `memchr`.
-#[inline]
-fn near(byte: u8, text: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    let Some(head) = text.first_chunk::<8>() else {
-        return text.iter().position(|&other| other == byte);
-    };
-    let zero = u64::from_le_bytes(*head) ^ (ONES * u64::from(byte));
-    // Mycroft's test for a zero byte: its lowest hit is always true.
-    let hits = zero.wrapping_sub(ONES) & !zero & ONES << 7;
-    if hits != 0 {
-        return Some(hits.trailing_zeros() as usize / 8);
+    match *text {
+        [] => line.len() >= at,
+        [only] => line.get(at) == Some(&only),
+        _ => line.len() >= at + text.len() && text.iter().zip(&line[at..]).all(|(wanted, byte)| wanted == byte),
     }
-    memchr(byte, &text[8..]).map(|found| found + 8)
 }
 
 /// The part of the variable at `start..end` that a column asks for.
@@ -362,19 +364,5 @@ mod tests {
             r#""x,\"y","z""#,
             Ok(&[Some(r#"x,\"y"#), Some("z")]),
         );
-    }
-
-    #[test]
-    fn a_byte_is_found_near_and_far() {
-        for len in 0..40 {
-            for at in 0..len {
-                for filler in [b'a', 0x00, b'!', 0x21, 0x80, 0xff, b' ' ^ 0x01, b' ' | 0x80] {
-                    let mut text = vec![filler; len];
-                    assert_eq!(near(b' ', &text), None);
-                    text[at] = b' ';
-                    assert_eq!(near(b' ', &text), Some(at), "{text:?}");
-                }
-            }
-        }
     }
 }

@@ -8,7 +8,7 @@ use memchr::{memchr, memchr2};
 
 use super::error::Unparsable;
 use super::escapes;
-use super::slot::{Scratch, Slot};
+use super::slot::{Lines, Scratch, Slot};
 use super::text::first_line;
 
 /// The keys that are looked for.
@@ -39,8 +39,14 @@ impl Plan {
         }
     }
 
-    pub(super) fn extract(&mut self, record: &[u8], scratch: &mut Scratch, out: &mut [Slot]) -> Result<(), Unparsable> {
-        let line = first_line(record);
+    pub(super) fn extract(
+        &mut self,
+        record: &[u8],
+        lines: Lines,
+        scratch: &mut Scratch,
+        out: &mut [Slot],
+    ) -> Result<(), Unparsable> {
+        let line = first_line(record, lines);
         self.found.fill(None);
         let mut pairs = Pairs::new(line);
         let mut assigned = false;

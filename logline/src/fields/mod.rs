@@ -32,7 +32,7 @@ mod text;
 pub use detect::Detected;
 pub use error::{RuleError, Unparsable};
 pub use rule::Rule;
-pub use slot::{Scratch, Slot};
+pub use slot::{Lines, Scratch, Slot};
 
 use rule::Form;
 
@@ -99,6 +99,24 @@ impl Extractor {
     /// # Panics
     /// If `out` has another length than the columns.
     pub fn extract(&mut self, record: &[u8], scratch: &mut Scratch, out: &mut [Slot]) -> Result<(), Unparsable> {
+        self.extract_lines(record, Lines::Any, scratch, out)
+    }
+
+    /// The same for a caller that may know how many lines the record has: then no line end is searched for.
+    ///
+    /// # Errors
+    /// As [`Extractor::extract`].
+    ///
+    /// # Panics
+    /// As [`Extractor::extract`].
+    #[inline]
+    pub fn extract_lines(
+        &mut self,
+        record: &[u8],
+        lines: Lines,
+        scratch: &mut Scratch,
+        out: &mut [Slot],
+    ) -> Result<(), Unparsable> {
         assert_eq!(out.len(), self.columns, "one slot for each column");
         scratch.clear();
         out.fill(Slot::Absent);
@@ -109,11 +127,11 @@ impl Extractor {
             return Err(Unparsable::TooLong);
         }
         let result = match &mut self.plan {
-            Plan::Access(plan) => plan.extract(record, out),
-            Plan::Kv(plan) => plan.extract(record, out),
-            Plan::Split(plan) => plan.extract(record, out),
+            Plan::Access(plan) => plan.extract(record, lines, out),
+            Plan::Kv(plan) => plan.extract(record, lines, out),
+            Plan::Split(plan) => plan.extract(record, lines, out),
             Plan::Json(plan) => plan.extract(record, scratch, out),
-            Plan::Logfmt(plan) => plan.extract(record, scratch, out),
+            Plan::Logfmt(plan) => plan.extract(record, lines, scratch, out),
             Plan::Between(plan) => plan.extract(record, scratch, out),
             Plan::Regex(plan) => plan.extract(record, scratch, out),
         };

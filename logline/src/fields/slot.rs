@@ -21,6 +21,15 @@ pub enum Slot {
     },
 }
 
+/// What is known of a record's lines before fields are cut out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lines {
+    /// It has only one: there is no line end in it.
+    One,
+    /// It may have any number.
+    Any,
+}
+
 impl Slot {
     /// The field's bytes, `None` if absent. `record` and `scratch` are those that the slot was cut from.
     #[inline]

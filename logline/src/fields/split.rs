@@ -4,7 +4,7 @@
 //! included; a line with fewer columns than are needed is unparsable. Only as much of the line is cut as is needed.
 
 use super::error::{RuleError, Unparsable};
-use super::slot::Slot;
+use super::slot::{Lines, Slot};
 use super::text::{Needle, first_line, hint, is_blank, quoted};
 
 /// The word that stands for runs of blanks.
@@ -113,8 +113,8 @@ impl Plan {
         })
     }
 
-    pub(super) fn extract(&self, record: &[u8], out: &mut [Slot]) -> Result<(), Unparsable> {
-        let line = first_line(record);
+    pub(super) fn extract(&self, record: &[u8], lines: Lines, out: &mut [Slot]) -> Result<(), Unparsable> {
+        let line = first_line(record, lines);
         match &self.by {
             By::Literal(by) => self.cut(
                 out,
