@@ -1,6 +1,7 @@
 //! The ConfigDB as a directory: the one place here that touches the file system.
 
 use crate::diagnostic::Diagnostic;
+use crate::node::AgentNode;
 use crate::yaml::{FILE_BYTES_MAX, documents};
 use crate::{Document, Set, check_set};
 use std::io::{self, Read};
@@ -52,6 +53,22 @@ pub fn load_path(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
         documents: set.into_documents(),
         warnings,
     })
+}
+
+/// Loads the file of an agent (`--config FILE`): exactly one document, with `role: agent`.
+///
+/// # Errors
+/// All mistakes of the file.
+pub fn load_agent(path: &Path) -> Result<AgentNode, Vec<Diagnostic>> {
+    let mut documents = load_path(path)?.documents;
+    match (documents.pop(), documents.pop()) {
+        (Some(Document::Agent(agent)), None) => Ok(agent),
+        _ => {
+            let message = "is not one document with `role: agent`".to_owned();
+            let hint = Some("see configs/examples/agent.yaml".to_owned());
+            Err(vec![Diagnostic::of_file(&path.display().to_string(), message, hint)])
+        }
+    }
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Diagnostic {

@@ -4,7 +4,7 @@
 //! and the telling of mistakes in them. It refuses to know how a monitor is run, where logs are, and what time it is.
 //! It leans on `logline` for the rules that cut fields out of records; everything that plans or counts leans on it.
 //!
-//! Everything is a function of the text given, except `load_path`, the one edge to the file system.
+//! Everything is a function of the text given, except `load_path` and `load_agent`, the one edge to the file system.
 
 #![warn(missing_docs)]
 
@@ -15,6 +15,7 @@ pub mod expr;
 pub mod monitor;
 mod mql;
 mod nearest;
+pub mod node;
 mod parse_rule;
 mod set;
 mod units;
@@ -22,12 +23,13 @@ mod yaml;
 mod zone;
 
 pub use diagnostic::Diagnostic;
-pub use dir::{Loaded, load_path};
+pub use dir::{Loaded, load_agent, load_path};
 pub use mql::{parse_expr, parse_mql};
 pub use units::duration_ms;
 
 use app::App;
 use monitor::Monitor;
+use node::AgentNode;
 use set::{Set, check_set};
 
 /// A document of the ConfigDB.
@@ -38,6 +40,8 @@ pub enum Document {
     Monitor(Monitor),
     /// Whose hosts.
     App(App),
+    /// How the agent of one host runs: its own file, not a part of the ConfigDB.
+    Agent(AgentNode),
 }
 
 impl Document {
@@ -46,6 +50,7 @@ impl Document {
         match self {
             Document::Monitor(_) => "monitor",
             Document::App(_) => "app",
+            Document::Agent(_) => "agent",
         }
     }
 
@@ -54,6 +59,7 @@ impl Document {
         match self {
             Document::Monitor(monitor) => &monitor.name,
             Document::App(app) => &app.name,
+            Document::Agent(agent) => &agent.host,
         }
     }
 }

@@ -9,6 +9,7 @@ use map::plan::Plan;
 pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let mut monitors = 0;
     let mut apps = 0;
+    let mut nodes = 0;
     let mut mistakes = 0;
     for path in &arguments.paths {
         let loaded = match configs::load_path(path) {
@@ -26,6 +27,7 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
         for document in &loaded.documents {
             match document {
                 Document::App(_) => apps += 1,
+                Document::Agent(_) => nodes += 1,
                 Document::Monitor(monitor) => {
                     monitors += 1;
                     if let Err(error) = Plan::new(monitor) {
@@ -41,6 +43,6 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
             "{mistakes} mistakes; nothing of these files would be used"
         )));
     }
-    eprintln!("ok: {monitors} monitors, {apps} applications");
+    eprintln!("ok: {monitors} monitors, {apps} applications, {nodes} files of nodes");
     Ok(Exit::Complete)
 }

@@ -24,6 +24,8 @@ pub enum Command {
     Detect(DetectArguments),
     /// Validate configuration files; exits 78 with file:line:column and a hint on a mistake
     Check(CheckArguments),
+    /// Run the agent of a host: it finds log bytes below its roots and sends them to those who pull
+    Agent(AgentArguments),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print completions for a shell
@@ -103,6 +105,18 @@ pub struct CheckArguments {
     /// YAML files, or folders of them
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+/// Arguments of `agent`.
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "The file says `role: agent`, where to listen, the host's name, the roots and the token; see
+configs/examples/agent.yaml. One line on stderr says the address once it listens. SIGTERM ends it."
+)]
+pub struct AgentArguments {
+    /// The agent's own file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
 }
 
 /// Prints completions for a shell.

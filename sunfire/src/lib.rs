@@ -11,4 +11,5 @@ pub mod eval;
 pub mod exit;
 pub mod output;
 pub mod progress;
+pub mod role;
 pub mod times;

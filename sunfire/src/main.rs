@@ -1,4 +1,4 @@
-//! `sunfire`: the one binary. Every role is a subcommand; so far those that need no network.
+//! `sunfire`: the one binary. Every role is a subcommand; so far the agent, and those that need no network.
 //!
 //! stdout is data, stderr is talk, and the exit code says how it went ([`sunfire::exit::Exit`]).
 
@@ -6,7 +6,7 @@ use clap::Parser;
 use std::process::ExitCode;
 use sunfire::cli::{self, Cli, Command};
 use sunfire::exit::{Exit, Failure};
-use sunfire::{check, detect, eval};
+use sunfire::{check, detect, eval, role};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Detect(arguments) => detect::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Agent(arguments) => role::agent(&arguments),
         Command::Schema => schema(),
         Command::Completions { shell } => {
             cli::print_completions(shell);

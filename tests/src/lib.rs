@@ -4,6 +4,7 @@
 //! there can't hide here. The tests that run both beside each other live in `tests/`.
 
 pub mod access_log;
+pub mod agents;
 pub mod binary;
 pub mod compare;
 pub mod engine;

@@ -1,4 +1,5 @@
-//! The YAML documents of the ConfigDB: several a file, each of a kind, with all mistakes told at once.
+//! The YAML documents of the ConfigDB, and nodes' own files: several documents a file, each of a kind or a role, with
+//! all mistakes told at once.
 //!
 //! A file is cut at its document marks, so that a broken document hides no other; each becomes a tree of placed nodes
 //! (`node`), that a raw model (`de`, `field`, `raw`), and that a validated value (`monitor`, `app`).
@@ -11,6 +12,7 @@ mod monitor;
 mod node;
 mod raw;
 mod reading;
+mod role;
 pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,7 @@ use crate::Document;
 use crate::diagnostic::{Diagnostic, Mistake};
 use crate::nearest::suggest;
 use node::{Node, NodeValue};
-use raw::KINDS;
+use raw::{KINDS, ROLES};
 use reading::Reading;
 use std::ops::Range;
 
@@ -117,6 +119,11 @@ fn document(node: &Node, reading: &mut Reading) -> Option<Placed> {
             .find(|(key, _)| key.scalar() == Some(name))
             .map(|(_, value)| value)
     };
+    if let (None, Some(role)) = (value_of("kind"), value_of("role")) {
+        let name_span = value_of("host").map_or(start.clone(), |host| host.span.clone());
+        let document = node_file(node, role, reading, start)?;
+        return Some(Placed { document, name_span });
+    }
     let Some(kind) = value_of("kind") else {
         reading.note(missing_kind(map, start));
         return None;
@@ -145,6 +152,25 @@ fn document(node: &Node, reading: &mut Reading) -> Option<Placed> {
         }
     };
     Some(Placed { document, name_span })
+}
+
+/// A node's own file, by its role.
+fn node_file(node: &Node, role: &Node, reading: &mut Reading, start: Range<usize>) -> Option<Document> {
+    match role.scalar() {
+        Some("agent") => {
+            let raw = de::from_node(node, &mut reading.mistakes)?;
+            return Some(Document::Agent(role::agent(&raw, reading, start)));
+        }
+        Some(other) => {
+            let mistake = Mistake::new(role.span.clone(), format!("no file is known for the role `{other}`"));
+            reading.note(mistake.hint(suggest(other, "roles", ROLES)));
+        }
+        None => {
+            let mistake = Mistake::new(role.span.clone(), format!("expected a role, found {}", role.kind()));
+            reading.note(mistake);
+        }
+    }
+    None
 }
 
 fn missing_kind(map: &[(Node, Node)], start: Range<usize>) -> Mistake {

@@ -19,10 +19,14 @@ use std::fmt;
 pub(super) enum RawDocument {
     Monitor(RawMonitor),
     App(RawApp),
+    Agent(RawAgent),
 }
 
 /// The kinds of documents.
 pub(super) const KINDS: [&str; 2] = ["monitor", "app"];
+
+/// The roles that have a file of their own.
+pub(super) const ROLES: [&str; 1] = ["agent"];
 
 /// A monitor: which records of which log are counted, by what, and how.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
@@ -275,4 +279,64 @@ pub(super) struct RawHost {
     pub(super) address: Field<String>,
     /// Its labels, such as zone.
     pub(super) labels: Field<Ordered<String>>,
+}
+
+/// An agent's own file: what runs on every host, finds log bytes and sends them.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["role", "listen", "host", "roots"]))]
+pub(super) struct RawAgent {
+    /// Always `agent`.
+    pub(super) role: Field<AgentRole>,
+    /// Where it listens, as IP address and port: 127.0.0.1:7801. Beyond loopback a token is needed.
+    pub(super) listen: Field<String>,
+    /// The name by which the inventory knows this host.
+    pub(super) host: Field<String>,
+    /// The folders below which it may read. Nothing outside of them is ever opened.
+    #[schemars(inner(regex(pattern = "^/")))]
+    pub(super) roots: Field<Vec<Field<String>>>,
+    /// The secret that all nodes of an installation share, at least 16 bytes. Without one, anybody on this host may
+    /// ask.
+    #[schemars(length(min = 16))]
+    pub(super) token: Field<String>,
+    /// A file that holds the token, in place of `token`.
+    pub(super) token_file: Field<String>,
+    /// What to do with a log that has several hard links. Default: refuse.
+    pub(super) hard_links: Field<RawHardLinks>,
+    /// Budgets.
+    pub(super) limits: Field<RawAgentLimits>,
+}
+
+/// The role of an agent's file.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum AgentRole {
+    Agent,
+}
+
+/// What to do with a log that has several hard links.
+#[derive(Debug, Clone, Copy, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum RawHardLinks {
+    /// It may be a foreign file that somebody linked there: it is not opened, and the host says so.
+    Refuse,
+    /// It is served: for hosts where rotation works by link and unlink.
+    Allow,
+}
+
+/// Budgets of an agent.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawAgentLimits {
+    /// Connections at a time. Default: 256.
+    #[schemars(range(min = 1))]
+    pub(super) connections: Field<u64>,
+    /// Ranges sent at a time to one peer. Default: 8.
+    #[schemars(range(min = 1))]
+    pub(super) pulls_per_peer: Field<u64>,
+    /// Bytes of log sent per second: 100MiB/s. Default: no limit.
+    #[schemars(regex(pattern = r"^\d+ ?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$"))]
+    pub(super) bytes: Field<String>,
 }

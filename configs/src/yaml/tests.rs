@@ -61,7 +61,7 @@ fn example(path: &str) -> Monitor {
 fn the_examples_load_without_a_warning() {
     let Loaded { documents, warnings } = load_path(&examples()).expect("the examples are good");
     let names: Vec<&str> = documents.iter().map(Document::name).collect();
-    assert_eq!(names, ["trade-center", "web", "access", "pay"]);
+    assert_eq!(names, ["h1", "trade-center", "web", "access", "pay"]);
     assert_eq!(warnings, []);
 }
 
