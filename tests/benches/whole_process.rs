@@ -25,7 +25,7 @@ const CASES: [Case; 2] = [
         write: write_access_log,
         question: "select count(), sum(body_bytes_sent), max(body_bytes_sent) parse nginx group by status every 1m",
         awk: r#"{ k = substr($4, 2, 17) " " $9; n[k]++; s[k] += $10; if ($10 > x[k]) x[k] = $10 }
-                END { for (k in n) printf "%s %d %d %d\n", k, n[k], s[k], x[k] }"#,
+                END { for (k in n) printf "%s %d %.0f %d\n", k, n[k], s[k], x[k] }"#,
     },
     Case {
         name: "count, sum, max by (minute, op, result), application log",
@@ -37,7 +37,7 @@ const CASES: [Case; 2] = [
                    if (key == "op") op = substr(f[i], e + 1); else if (key == "result") r = substr(f[i], e + 1)
                    else if (key == "cost") v = substr(f[i], e + 1) + 0 }
                  k = m " " op " " r; n[k]++; s[k] += v; if (v > x[k]) x[k] = v }
-                END { for (k in n) printf "%s %d %d %d\n", k, n[k], s[k], x[k] }"#,
+                END { for (k in n) printf "%s %d %.0f %d\n", k, n[k], s[k], x[k] }"#,
     },
 ];
 
