@@ -347,3 +347,69 @@ impl RecordRow<'_> {
         Short::of(self.column(number))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::groups::Groups;
+    use crate::state::State;
+    use logline::records::Start;
+    use proptest::prelude::*;
+
+    /// Every line is of the same instant.
+    struct Same;
+
+    impl Stamps for Same {
+        fn read(&mut self, _line: &[u8], _offset: u64) -> Option<i64> {
+            Some(0)
+        }
+    }
+
+    /// Counts records of these keys with the engine, keeping at most `limit` groups.
+    fn counted(keys: &[u16], limit: usize) -> Groups {
+        let monitor = configs::parse_mql("select count() parse logfmt group by key every 1m").expect("a good question");
+        let mut plan = Plan::new(&monitor).expect("it can be counted");
+        plan.window_groups = limit;
+        let input = Input {
+            labels: Labels::default(),
+            lateness_ns: 0,
+            rule: Some(Rule::logfmt()),
+            generation: 0,
+        };
+        let mut counter = Counter::new(&plan, input, None).expect("any field");
+        let mut reader = RecordReader::new(Same, Start::FileStart, 0);
+        for key in keys {
+            reader.push(format!("key={key} and sixteen bytes behind it\n").as_bytes());
+        }
+        reader.finish();
+        assert_eq!(counter.take(&mut reader, Following::None, u64::MAX), Progress::Done);
+        let window = counter.finish().windows.pop_first().expect("one window");
+        window.1.groups
+    }
+
+    /// The same, each key looked up anew.
+    fn looked_up(keys: &[u16], limit: usize) -> Groups {
+        let mut groups = Groups::new([crate::state::StateKind::Count].into(), limit);
+        for key in keys {
+            let mut bytes = Vec::new();
+            encode_column(&mut bytes, Some(key.to_string().as_bytes()));
+            let place = groups.enter(&bytes);
+            groups.states_mut(place)[0].add_record();
+        }
+        groups
+    }
+
+    proptest! {
+        #[test]
+        fn a_remembered_place_is_never_a_replaced_groups(
+            keys in prop::collection::vec(0..40_u16, 1..200),
+            limit in 1..45_usize,
+        ) {
+            let groups = counted(&keys, limit);
+            prop_assert!(groups == looked_up(&keys, limit));
+            for (group, states) in groups.iter() {
+                prop_assert_eq!(states, &[State::Count(group.records)][..]);
+            }
+        }
+    }
+}
