@@ -83,7 +83,7 @@ pub enum UnaryOp {
 }
 
 /// Operators of two operands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum BinaryOp {
     Or,

@@ -9,6 +9,7 @@ mod registers;
 
 use hashbrown::HashTable;
 use registers::Registers;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Up to so many different texts the number is exact. Their table takes 18 KB at most, about what the registers take.
@@ -126,6 +127,47 @@ impl Distinct {
         hashes.iter().for_each(|&kept| registers.add(kept));
         registers.add(hash);
         self.kept = Kept::Registers(registers);
+    }
+}
+
+/// What is sent or stored: hashes in order, so that equal sets have equal bytes.
+#[derive(Serialize, Deserialize)]
+enum Wire {
+    Hashes(Vec<u64>),
+    #[serde(with = "serde_bytes")]
+    Registers(Vec<u8>),
+}
+
+impl Serialize for Distinct {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let wire = match &self.kept {
+            Kept::Hashes(hashes) => {
+                let mut hashes: Vec<u64> = hashes.iter().copied().collect();
+                hashes.sort_unstable();
+                Wire::Hashes(hashes)
+            }
+            Kept::Registers(registers) => Wire::Registers(registers.as_bytes().to_vec()),
+        };
+        wire.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Wire::deserialize(deserializer)? {
+            Wire::Hashes(hashes) if hashes.len() <= EXACT_MAX => {
+                let mut distinct = Self::default();
+                hashes.into_iter().for_each(|hash| distinct.add_hash(hash));
+                Ok(distinct)
+            }
+            Wire::Hashes(_) => Err(de::Error::custom("more hashes than are kept")),
+            Wire::Registers(bytes) => {
+                let registers = Registers::from_bytes(&bytes).ok_or_else(|| de::Error::custom("no registers"))?;
+                Ok(Self {
+                    kept: Kept::Registers(Box::new(registers)),
+                })
+            }
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use logline::mutant::{self, Mutant};
 use logline::order::{Following, Verdict, judge, reach_ns};
 use logline::records::{Extent, Record, RecordReader, Stamps};
 use recent::{Recent, Short, short_key};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// The labels of one input: what a record's columns say of where it came from.
@@ -57,8 +58,8 @@ pub struct Input {
 }
 
 /// Counts the records of one file, or of a part of one.
-pub struct Counter<'p> {
-    plan: &'p Plan,
+pub struct Counter<P> {
+    plan: P,
     input: Input,
     cutter: Cutter,
     adder: Adder,
@@ -86,19 +87,19 @@ pub enum Progress {
     Done,
 }
 
-impl<'p> Counter<'p> {
+impl<P: Deref<Target = Plan>> Counter<P> {
     /// A counter that begins with the greatest good stamp of the file's records before (`None` at its start).
     ///
     /// # Errors
     /// If the rule can't give a field that the plan needs.
-    pub fn new(plan: &'p Plan, input: Input, greatest: Option<i64>) -> Result<Self, RuleError> {
-        let cutter = Cutter::new(plan, &input)?;
+    pub fn new(plan: P, input: Input, greatest: Option<i64>) -> Result<Self, RuleError> {
+        let cutter = Cutter::new(&plan, &input)?;
         Ok(Self {
+            adder: Adder::new(&plan),
+            uses_text: plan.uses_text(),
             plan,
             input,
             cutter,
-            adder: Adder::new(plan),
-            uses_text: plan.uses_text(),
             key: Vec::new(),
             recent: Recent::default(),
             windows: Vec::new(),
@@ -228,7 +229,7 @@ impl<'p> Counter<'p> {
         let length = self.plan.window_ns;
         let edge = i64::from(mutant::is(Mutant::WindowEdge));
         let start = (stamp - edge).div_euclid(length).saturating_mul(length);
-        let (windows, plan) = (&mut self.windows, self.plan);
+        let (windows, plan) = (&mut self.windows, &*self.plan);
         let index = *self.by_start.entry(start).or_insert_with(|| {
             windows.push((start, WindowPartial::new(&plan.kinds, plan.window_groups)));
             windows.len() - 1
@@ -239,7 +240,7 @@ impl<'p> Counter<'p> {
 
     #[inline]
     fn add(&mut self, index: usize, record: &Record, text: &[u8]) {
-        let plan = self.plan;
+        let plan = &*self.plan;
         let row = self.cutter.row(text, &self.input.labels);
         let window = &mut self.windows[index].1;
         window.records += 1;

@@ -3,6 +3,8 @@
 //! "Earliest" must not mean "read first": pulls, retries and merges come in any order. So each kept text carries the
 //! whole place of its record, and the places are totally ordered.
 
+use serde::{Deserialize, Serialize};
+
 /// The place of a record among all records of an application; compared field by field in this order.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Position<'a> {
@@ -19,25 +21,28 @@ pub struct Position<'a> {
 }
 
 /// Text of the record with the least [`Position`].
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct First {
     kept: Option<Kept>,
 }
 
 /// Text of the record with the greatest [`Position`].
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Last {
     kept: Option<Kept>,
 }
 
 /// A text with its place. The buffers are reused: `last` takes nearly every record of an ordered log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Kept {
     timestamp_nanos: i64,
+    #[serde(with = "serde_bytes")]
     host: Vec<u8>,
+    #[serde(with = "serde_bytes")]
     path: Vec<u8>,
     generation: u64,
     offset: u64,
+    #[serde(with = "serde_bytes")]
     text: Vec<u8>,
 }
 

@@ -130,16 +130,30 @@ impl Groups {
     pub fn merge(&mut self, other: &Self) {
         for (group, states) in other.iter() {
             let place = self.place(group.hash, &group.key);
-            match place {
-                Place::Kept(index) => self.groups[index as usize].records += group.records,
-                Place::Folded => self.folded_mut().records += group.records,
-            }
-            merge_states(self.states_mut(place), states);
+            self.merge_into(place, group.records, states);
         }
         if let Some(folded) = &other.folded {
-            self.folded_mut().records += folded.records;
-            merge_states(&mut self.folded_mut().states, &folded.states);
+            self.take_in_folded(folded);
         }
+    }
+
+    /// Takes in one group of another part.
+    pub fn take_in(&mut self, key: &[u8], records: u64, states: &[State]) {
+        let place = self.place(xxh3_64(key), key);
+        self.merge_into(place, records, states);
+    }
+
+    /// Takes in what another part has folded.
+    pub fn take_in_folded(&mut self, folded: &Folded) {
+        self.merge_into(Place::Folded, folded.records, &folded.states);
+    }
+
+    fn merge_into(&mut self, place: Place, records: u64, states: &[State]) {
+        match place {
+            Place::Kept(index) => self.groups[index as usize].records += records,
+            Place::Folded => self.folded_mut().records += records,
+        }
+        merge_states(self.states_mut(place), states);
     }
 
     #[inline]
@@ -233,6 +247,11 @@ impl PartialEq for Groups {
 }
 
 impl Group {
+    /// The columns as [`encode_column`] wrote them.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
     /// The group's columns, `None` for null.
     pub fn columns(&self) -> Vec<Option<&[u8]>> {
         let mut columns = Vec::new();

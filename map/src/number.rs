@@ -39,7 +39,7 @@ const POWERS_OF_TEN: [u64; FRACTION_DIGITS + 1] = [
 ///
 /// What [`Decimal::parse`] gives lies within ±10¹⁵ units; [`Decimal::from_nanos`] takes any `i128`, so that a sum can
 /// be printed by the same code.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Decimal(i128);
 
 /// Why a text is not a value. The record it stands in is then a `bad_value` of that aggregate (C5).

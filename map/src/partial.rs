@@ -47,7 +47,7 @@ impl Loss {
 }
 
 /// Numbers of lost records by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Losses([u64; Loss::ALL.len()]);
 
 impl Losses {

@@ -10,6 +10,7 @@ use crate::quantile::Fraction;
 use crate::state::StateKind;
 use configs::expr::{Aggregate, BinaryOp, Column, Expr, ExprKind, Function, UnaryOp};
 use configs::monitor::Monitor;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -68,7 +69,7 @@ pub enum Counted {
 }
 
 /// How a value is read from a state at the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reading {
     /// The count.
     Count,
@@ -91,7 +92,7 @@ pub enum Reading {
 }
 
 /// An output: arithmetic over states.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OutputNode {
     /// A literal.
     Number(Decimal),
@@ -104,12 +105,38 @@ pub enum OutputNode {
 }
 
 /// A named output.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputPlan {
     /// Its name in the answer.
     pub name: String,
     /// How it is computed.
     pub node: OutputNode,
+}
+
+/// What a monitor's counts mean, without how they are counted: all that is needed to compute and to merge its points.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// The monitor's name.
+    pub monitor: String,
+    /// Window length in nanoseconds.
+    pub window_ns: i64,
+    /// Names of the columns that group, in order.
+    pub group_names: Vec<String>,
+    /// States of a group.
+    pub kinds: Arc<[StateKind]>,
+    /// The outputs.
+    pub outputs: Vec<OutputPlan>,
+    /// Groups kept in an answer.
+    pub answer_groups: usize,
+    /// Whether there is a filter, so that fewer records may be selected than counted.
+    pub is_filtered: bool,
+}
+
+impl Shape {
+    /// Whether the monitor is grouped.
+    pub fn is_grouped(&self) -> bool {
+        !self.group_names.is_empty()
+    }
 }
 
 /// A compiled monitor.
@@ -195,9 +222,17 @@ impl Plan {
         self.uses_fields() || self.columns.contains(&Source::Line)
     }
 
-    /// Whether the monitor is grouped.
-    pub fn is_grouped(&self) -> bool {
-        !self.group_columns.is_empty()
+    /// What its counts mean.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            monitor: self.monitor.clone(),
+            window_ns: self.window_ns,
+            group_names: self.group_names.clone(),
+            kinds: Arc::clone(&self.kinds),
+            outputs: self.outputs.clone(),
+            answer_groups: self.answer_groups,
+            is_filtered: self.filter.is_some(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod layout;
 
 use crate::number::Decimal;
 use buckets::Buckets;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A histogram of decimals, with the exact least and greatest.
 ///
@@ -25,7 +26,7 @@ pub struct Quantiles {
 }
 
 /// A fraction in `[0, 1]`, exact: which quantile is asked for.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Fraction {
     numerator: u64,
     denominator: u64,
@@ -107,6 +108,34 @@ impl Quantiles {
         self.buckets.merge(&other.buckets);
     }
 
+    /// The touched buckets in their order, with the least and the greatest value: what is sent or stored.
+    fn to_wire(&self) -> Wire {
+        let mut buckets: Vec<(i32, u64)> = self.buckets.iter().filter(|(_, count)| *count > 0).collect();
+        buckets.sort_unstable();
+        Wire {
+            buckets,
+            least: self.least,
+            greatest: self.greatest,
+        }
+    }
+
+    fn from_wire(wire: &Wire) -> Option<Self> {
+        let mut quantiles = Self {
+            least: wire.least,
+            greatest: wire.greatest,
+            ..Self::default()
+        };
+        for &(index, count) in &wire.buckets {
+            if index.unsigned_abs() > layout::INDEX_MAX.unsigned_abs() {
+                return None;
+            }
+            quantiles.count = quantiles.count.checked_add(count)?;
+            quantiles.buckets.add(index, count);
+        }
+        let is_empty = quantiles.count == 0;
+        (is_empty == (quantiles.least > quantiles.greatest)).then_some(quantiles)
+    }
+
     /// How many values were counted.
     pub fn count(&self) -> u64 {
         self.count
@@ -140,6 +169,27 @@ impl Quantiles {
     /// magnitudes and both signs touch every page.
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.buckets.heap_bytes()
+    }
+}
+
+/// What is sent or stored of a histogram.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    buckets: Vec<(i32, u64)>,
+    least: Decimal,
+    greatest: Decimal,
+}
+
+impl Serialize for Quantiles {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_wire().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantiles {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wire = Wire::deserialize(deserializer)?;
+        Self::from_wire(&wire).ok_or_else(|| de::Error::custom("no histogram of values"))
     }
 }
 

@@ -4,12 +4,13 @@
 //! the largest. With fewer than 2⁶⁴ records the sum stays below 2²²⁴, so overflow is impossible.
 
 use crate::number::Decimal;
+use serde::{Deserialize, Serialize};
 
 /// A sum of squares of nano-units, that is in units of 10⁻¹⁸: 256 bits, unsigned.
 ///
 /// Should it ever be fed numbers beyond the limit of [`Decimal::parse`], it saturates and says so
 /// ([`Squares::is_saturated`]) rather than wrap; saturating sums of unsigned numbers don't depend on order either.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Squares {
     /// The upper 128 bits; before `low`, so that the derived order is that of the numbers.
     high: u128,

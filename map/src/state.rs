@@ -5,9 +5,10 @@ use crate::extreme::{First, Last};
 use crate::number::Decimal;
 use crate::quantile::Quantiles;
 use crate::squares::Squares;
+use serde::{Deserialize, Serialize};
 
 /// Which state an aggregate keeps. Aggregates that keep the same state of the same argument share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StateKind {
     /// A number of things: records, lines or bytes.
     Count,
@@ -30,7 +31,7 @@ pub enum StateKind {
 }
 
 /// Number, sum and sum of squares of decimals, exact.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Moments {
     /// How many decimals.
     pub count: u64,
@@ -41,7 +42,7 @@ pub struct Moments {
 }
 
 /// The state of one aggregate of one group in one window. The large ones are boxed: most monitors count and sum.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// A number of records, lines or bytes.
     Count(u64),
@@ -81,6 +82,21 @@ impl State {
             StateKind::Distinct => Self::Distinct(Box::default()),
             StateKind::First => Self::First(Box::default()),
             StateKind::Last => Self::Last(Box::default()),
+        }
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> StateKind {
+        match self {
+            Self::Count(_) => StateKind::Count,
+            Self::Sum { .. } => StateKind::Sum,
+            Self::Moments(_) => StateKind::Moments,
+            Self::Min(_) => StateKind::Min,
+            Self::Max(_) => StateKind::Max,
+            Self::Quantiles(_) => StateKind::Quantiles,
+            Self::Distinct(_) => StateKind::Distinct,
+            Self::First(_) => StateKind::First,
+            Self::Last(_) => StateKind::Last,
         }
     }
 

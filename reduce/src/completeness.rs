@@ -1,34 +1,8 @@
 //! How complete a value is (C2, C5): hosts by state, records by loss.
 
 use map::partial::Losses;
+use map::verdict::HostState;
 use std::collections::BTreeMap;
-
-/// What is known of a host for a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HostState {
-    /// Read through the window's end, with records in it.
-    Ok,
-    /// Read through the window's end, without any.
-    OkSilent,
-    /// No timestamp was found in its log.
-    Unstamped,
-}
-
-impl HostState {
-    /// The name in answers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::OkSilent => "ok_silent",
-            Self::Unstamped => "unstamped",
-        }
-    }
-
-    /// Whether the host counts as ok.
-    pub fn is_ok(self) -> bool {
-        matches!(self, Self::Ok | Self::OkSilent)
-    }
-}
 
 /// Hosts of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,10 +16,15 @@ pub struct Hosts {
 impl Hosts {
     /// Counts a host.
     pub fn add(&mut self, state: HostState) {
+        self.add_many(state, 1);
+    }
+
+    /// Counts so many hosts of one state.
+    pub fn add_many(&mut self, state: HostState, count: u64) {
         if state.is_ok() {
-            self.ok += 1;
+            self.ok += count;
         } else {
-            *self.missing.entry(state).or_default() += 1;
+            *self.missing.entry(state).or_default() += count;
         }
     }
 

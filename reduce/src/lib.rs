@@ -5,5 +5,7 @@
 
 pub mod completeness;
 pub mod point;
+pub mod protocol;
 pub mod publish;
+pub mod stored;
 pub mod value;

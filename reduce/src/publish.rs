@@ -8,7 +8,7 @@ use map::groups::{Groups, merge_states};
 use map::invariant;
 use map::invariant::Invariant;
 use map::partial::{Partial, WindowPartial};
-use map::plan::{OutputNode, Plan};
+use map::plan::{OutputNode, Shape};
 use map::state::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -44,25 +44,25 @@ pub enum Windows {
     },
 }
 
-/// The points of a plan's windows, by window, then group.
-pub fn publish(plan: &Plan, partial: &Partial, answer: &Answer, windows: Windows) -> Vec<Point> {
-    let publisher = Publisher::new(plan, answer);
-    let empty = WindowPartial::new(&plan.kinds, 1);
-    let starts = window_starts(plan, partial, windows);
+/// The points of a monitor's windows, by window, then group.
+pub fn publish(shape: &Shape, partial: &Partial, answer: &Answer, windows: Windows) -> Vec<Point> {
+    let publisher = Publisher::new(shape, answer);
+    let empty = WindowPartial::new(&shape.kinds, 1);
+    let starts = window_starts(shape, partial, windows);
     starts
         .into_iter()
         .flat_map(|start| publisher.window(start, partial.windows.get(&start).unwrap_or(&empty)))
         .collect()
 }
 
-fn window_starts(plan: &Plan, partial: &Partial, windows: Windows) -> Vec<i64> {
+fn window_starts(shape: &Shape, partial: &Partial, windows: Windows) -> Vec<i64> {
     let touched = || partial.windows.keys().copied();
     let (from, to) = match windows {
         Windows::Touched => return touched().collect(),
         Windows::FilledBetweenTouched => (None, None),
         Windows::Range { from_ns, to_ns } => (from_ns, to_ns),
     };
-    let length = plan.window_ns;
+    let length = shape.window_ns;
     let first =
         from.map(|from| from.div_euclid(length) * length + if from.rem_euclid(length) == 0 { 0 } else { length });
     let Some(first) = first.or_else(|| touched().next()) else {
@@ -78,7 +78,7 @@ fn window_starts(plan: &Plan, partial: &Partial, windows: Windows) -> Vec<i64> {
 }
 
 struct Publisher<'a> {
-    plan: &'a Plan,
+    shape: &'a Shape,
     answer: &'a Answer,
     monitor: Arc<str>,
     group_names: Vec<Arc<str>>,
@@ -93,13 +93,13 @@ struct Row<'a> {
 }
 
 impl<'a> Publisher<'a> {
-    fn new(plan: &'a Plan, answer: &'a Answer) -> Self {
+    fn new(shape: &'a Shape, answer: &'a Answer) -> Self {
         Self {
-            plan,
+            shape,
             answer,
-            monitor: plan.monitor.as_str().into(),
-            group_names: plan.group_names.iter().map(|name| name.as_str().into()).collect(),
-            output_names: plan.outputs.iter().map(|output| output.name.as_str().into()).collect(),
+            monitor: shape.monitor.as_str().into(),
+            group_names: shape.group_names.iter().map(|name| name.as_str().into()).collect(),
+            output_names: shape.outputs.iter().map(|output| output.name.as_str().into()).collect(),
         }
     }
 
@@ -122,9 +122,9 @@ impl<'a> Publisher<'a> {
     /// groups, and no more groups than were asked for.
     fn is_sound(&self, window: &WindowPartial, rows: &[Row<'_>], folded: Option<&Row<'_>>) -> bool {
         let selected: u64 = rows.iter().chain(folded).map(|row| row.records).sum();
-        let once = match self.plan.filter {
-            Some(_) => selected <= window.records,
-            None => selected == window.records,
+        let once = match self.shape.is_filtered {
+            true => selected <= window.records,
+            false => selected == window.records,
         };
         let hosts = &self.answer.hosts;
         invariant!(
@@ -158,7 +158,7 @@ impl<'a> Publisher<'a> {
     }
 
     fn limit(&self) -> usize {
-        self.plan.answer_groups.max(1)
+        self.shape.answer_groups.max(1)
     }
 
     fn is_other(&self, row: &Row<'_>) -> bool {
@@ -199,7 +199,7 @@ impl<'a> Publisher<'a> {
     }
 
     fn header(&self, start_ns: i64, window: &WindowPartial, is_folded: bool) -> Header {
-        let end_ns = start_ns.saturating_add(self.plan.window_ns);
+        let end_ns = start_ns.saturating_add(self.shape.window_ns);
         let is_ambiguous = self
             .answer
             .ambiguous_ns
@@ -212,7 +212,7 @@ impl<'a> Publisher<'a> {
         Header {
             monitor: Arc::clone(&self.monitor),
             start_ns,
-            window_ms: (self.plan.window_ns / 1_000_000) as u64,
+            window_ms: (self.shape.window_ns / 1_000_000) as u64,
             hosts: self.answer.hosts.clone(),
             records: window.records,
             lost: window.lost,
@@ -232,7 +232,7 @@ impl<'a> Publisher<'a> {
             states.iter().map(|state| by_state[*state]).sum::<u64>()
         };
         let counts = self
-            .plan
+            .shape
             .outputs
             .iter()
             .map(|output| (output.name.clone(), of(&output.node)));
@@ -241,8 +241,8 @@ impl<'a> Publisher<'a> {
 
     fn point(&self, header: &Arc<Header>, row: &Row<'_>) -> Point {
         let columns = row.columns.iter().map(|column| column.map(<[u8]>::to_vec));
-        let value = |node| evaluate(node, &row.states, self.plan.window_ns);
-        let values = self.plan.outputs.iter().map(|output| value(&output.node));
+        let value = |node| evaluate(node, &row.states, self.shape.window_ns);
+        let values = self.shape.outputs.iter().map(|output| value(&output.node));
         Point {
             header: Arc::clone(header),
             group: self.group_names.iter().cloned().zip(columns).collect(),
@@ -253,16 +253,16 @@ impl<'a> Publisher<'a> {
     /// A window in which nothing was selected. Without groups that is zero for the hosts that are ok; a group that is
     /// absent is known to be zero only if every host is (C3).
     fn empty(&self, header: Arc<Header>) -> Point {
-        let states: Vec<State> = self.plan.kinds.iter().map(|kind| State::new(*kind)).collect();
-        let is_known = match self.plan.is_grouped() {
+        let states: Vec<State> = self.shape.kinds.iter().map(|kind| State::new(*kind)).collect();
+        let is_known = match self.shape.is_grouped() {
             true => header.hosts.percent() == Some(100),
             false => header.hosts.ok > 0,
         };
         let value = |node| match is_known {
-            true => evaluate(node, &states, self.plan.window_ns),
+            true => evaluate(node, &states, self.shape.window_ns),
             false => OutputValue::Null,
         };
-        let values: Vec<_> = self.plan.outputs.iter().map(|output| value(&output.node)).collect();
+        let values: Vec<_> = self.shape.outputs.iter().map(|output| value(&output.node)).collect();
         Point {
             header,
             group: Vec::new(),
@@ -288,11 +288,13 @@ fn states_of(node: &OutputNode, states: &mut BTreeSet<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::completeness::HostState;
+    use map::verdict::HostState;
 
-    fn plan(text: &str) -> Plan {
+    fn plan(text: &str) -> Shape {
         let monitor = configs::parse_mql(text).unwrap_or_else(|error| panic!("{error}"));
-        Plan::new(&monitor).unwrap_or_else(|error| panic!("{error}"))
+        map::plan::Plan::new(&monitor)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .shape()
     }
 
     fn answer(states: &[HostState]) -> Answer {

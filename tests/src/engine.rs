@@ -12,7 +12,8 @@ use logline::stamp::{
 use map::engine::{Counter, Input, Labels};
 use map::partial::Partial;
 use map::plan::Plan;
-use reduce::completeness::{HostState, Hosts};
+use map::verdict::HostState;
+use reduce::completeness::Hosts;
 use reduce::point::{Point, WindowState};
 use reduce::publish::{Answer, Windows, publish};
 use std::path::Path;
@@ -230,7 +231,7 @@ impl Engine {
             ambiguous_ns: Vec::new(),
         };
         Answered {
-            points: publish(&self.plan, &partial, &answer, Windows::Touched),
+            points: publish(&self.plan.shape(), &partial, &answer, Windows::Touched),
             partial,
         }
     }

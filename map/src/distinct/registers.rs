@@ -44,6 +44,18 @@ impl Registers {
         *register = (*register).max(rank);
     }
 
+    /// The registers as they are sent or stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Registers that were sent or stored; `None` if no hashes can have filled them so.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let registers: [u8; REGISTERS] = bytes.try_into().ok()?;
+        let possible = registers.iter().all(|&rank| usize::from(rank) <= RANK_MAX);
+        possible.then_some(Self(registers))
+    }
+
     /// Adds all hashes of another.
     pub fn merge(&mut self, other: &Self) {
         self.0

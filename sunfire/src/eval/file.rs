@@ -10,7 +10,7 @@ use logline::stamp::{
 use map::engine::Input;
 use map::partial::Partial;
 use map::plan::Plan;
-use reduce::completeness::HostState;
+use map::verdict::HostState;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;

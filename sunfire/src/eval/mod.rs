@@ -22,8 +22,9 @@ use logline::stamp::{Detection, Format as StampFormat, Profile, Zone, learn, lea
 use map::engine::{Input, Labels};
 use map::partial::Partial;
 use map::plan::Plan;
+use map::verdict::HostState;
 use range::LogFile;
-use reduce::completeness::{HostState, Hosts};
+use reduce::completeness::Hosts;
 use reduce::point::{Point, WindowState};
 use reduce::publish::{Answer, Windows, publish};
 use std::fs::File;
@@ -54,7 +55,7 @@ pub fn run(arguments: &EvalArguments) -> Result<Exit, Failure> {
     let counted = threads::count_all(&jobs, Parallelism::of(threads), &progress)?;
     progress.finish();
     let (partial, answer) = join(counted, arguments.chain);
-    let points = publish(&plan, &partial, &answer, windows);
+    let points = publish(&plan.shape(), &partial, &answer, windows);
     let format = arguments.format.unwrap_or(default_format());
     let mut out = BufWriter::new(std::io::stdout().lock());
     write_points(&points, format, &mut out)?;

@@ -1,0 +1,147 @@
+//! Everything the console may ask of a Brain: what is configured, what runs where, and what happened.
+
+use reduce::protocol::{BelowWindow, NodeAddress};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of these messages.
+pub const PROTOCOL_VERSION: u16 = 1;
+/// The role by which Brains are known to their peers.
+pub const ROLE: &str = "brain";
+/// Most events of one answer, the newest.
+pub const EVENTS_MAX: usize = 500;
+
+/// The protocol over `lika`.
+#[derive(Debug)]
+pub struct BrainProtocol;
+
+impl lika::node::Protocol for BrainProtocol {
+    type Request = BrainRequest;
+    type Part = ();
+    type Response = BrainAnswer;
+
+    const NAME: &'static str = "brain";
+    const VERSIONS: (u16, u16) = (PROTOCOL_VERSION, PROTOCOL_VERSION);
+    const SERVER_ROLE: &'static str = ROLE;
+    const CLIENT_ROLES: &'static [&'static str] = &["console"];
+}
+
+/// What may be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BrainRequest {
+    /// How everything stands.
+    State,
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BrainAnswer {
+    /// To [`BrainRequest::State`].
+    State(Box<BrainState>),
+}
+
+/// How everything stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BrainState {
+    /// The epoch of the topology in force.
+    pub epoch: u64,
+    /// Every monitor that is configured, sorted by name.
+    pub monitors: Vec<MonitorState>,
+    /// Every application, sorted by name.
+    pub apps: Vec<AppState>,
+    /// What is wrong with the configuration; the last good one stays in force.
+    pub mistakes: Vec<Mistake>,
+    /// Every node known.
+    pub nodes: Vec<NodeState>,
+    /// What happened, newest last, at most [`EVENTS_MAX`].
+    pub events: Vec<Event>,
+}
+
+/// A monitor and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitorState {
+    /// Its name.
+    pub name: String,
+    /// Its tenant.
+    pub tenant: Option<String>,
+    /// Its application.
+    pub app: Option<String>,
+    /// The log it reads, none for the `system` table.
+    pub log: Option<String>,
+    /// Hash of its definition.
+    pub version: u64,
+    /// The file it stands in, none for what is built in.
+    pub file: Option<String>,
+    /// Its document as written.
+    pub text: String,
+    /// Length of its windows.
+    pub window_ms: u64,
+    /// How long after a window's end the first answer comes.
+    pub grace_ms: u64,
+    /// Names of its group columns.
+    pub group_by: Vec<String>,
+    /// Names of its outputs.
+    pub outputs: Vec<String>,
+    /// Hosts expected now.
+    pub hosts_expected: u64,
+    /// The Reduce that answers for it.
+    pub reduce: Option<NodeAddress>,
+    /// Start of its newest window that is provisional or settled.
+    pub newest_ns: Option<i64>,
+    /// Windows below 100 %.
+    pub below: u64,
+    /// The newest of them.
+    pub below_windows: Vec<BelowWindow>,
+    /// What keeps it from being answered; empty if nothing does.
+    pub troubles: Vec<String>,
+}
+
+/// An application and its hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppState {
+    /// Its name.
+    pub name: String,
+    /// Version of its inventory.
+    pub inventory_version: u64,
+    /// Its hosts now: name, address, labels.
+    pub hosts: Vec<(String, String, BTreeMap<String, String>)>,
+}
+
+/// A mistake in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mistake {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// The column, from 1.
+    pub column: u64,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// A node and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeState {
+    /// Its name and address.
+    pub node: NodeAddress,
+    /// Its role.
+    pub role: String,
+    /// Whether it can be asked, and if not, why.
+    pub trouble: Option<String>,
+    /// Figures it gives of itself, by name, with the unit at the end of the name.
+    pub figures: BTreeMap<String, u64>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub t_ns: i64,
+    /// What kind: `config`, `inventory`, `topology`, `repair`, `node`.
+    pub kind: String,
+    /// What, for people.
+    pub text: String,
+}

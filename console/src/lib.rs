@@ -1,0 +1,1 @@
+//! The HTTP side: queries over stored points, the API, the web page.

@@ -1,0 +1,179 @@
+//! Everything a Brain may say to a Reduce, and everything it can hear back: plain data, versioned, bounded.
+//!
+//! A Brain installs monitors, each with its shards and with who is expected when; a Reduce does the rest by itself. All
+//! that it needs to begin anew stands in the task, so a Brain reinstalls it elsewhere from the topology alone.
+
+use map::protocol::{Definition, HostTarget};
+use map::verdict::HostState;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of these messages.
+pub const PROTOCOL_VERSION: u16 = 1;
+/// The role by which Reduces are known to their peers.
+pub const ROLE: &str = "reduce";
+/// The role that installs.
+pub const ROLE_BRAIN: &str = "brain";
+/// Most windows below 100 % that a status names for a monitor.
+pub const BELOW_MAX: usize = 100;
+
+/// The protocol over `lika`.
+#[derive(Debug)]
+pub struct ReduceProtocol;
+
+impl lika::node::Protocol for ReduceProtocol {
+    type Request = ReduceRequest;
+    type Part = ();
+    type Response = ReduceAnswer;
+
+    const NAME: &'static str = "reduce";
+    const VERSIONS: (u16, u16) = (PROTOCOL_VERSION, PROTOCOL_VERSION);
+    const SERVER_ROLE: &'static str = ROLE;
+    const CLIENT_ROLES: &'static [&'static str] = &[ROLE_BRAIN];
+}
+
+/// A node and where it listens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeAddress {
+    /// Its name.
+    pub node: String,
+    /// `host:port`.
+    pub address: String,
+}
+
+/// A monitor to be answered for from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitorTask {
+    /// Its name.
+    pub monitor: String,
+    /// Hash of its definition: windows never mix versions.
+    pub version: u64,
+    /// Epoch of the topology that says so; a request of a lower epoch than the last is refused (M4).
+    pub epoch: u64,
+    /// What is counted.
+    pub definition: Definition,
+    /// The first window that this task answers for.
+    pub from_ns: i64,
+    /// Windows that start at or behind this are another version's.
+    pub until_ns: Option<i64>,
+    /// Who is expected, oldest first; the last span that begins at or before a window's start is in force in it (M5).
+    pub inventory: Vec<InventorySpan>,
+    /// Which Map counts which hosts. Every host of the newest span is in exactly one.
+    pub shards: Vec<ShardPlan>,
+    /// How long after its end a window below 100 % is still worth repairing, and its pieces worth keeping.
+    pub horizon_ns: i64,
+}
+
+/// Who is expected from a time on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventorySpan {
+    /// From windows that start here on.
+    pub from_ns: i64,
+    /// Version of the inventory.
+    pub version: u64,
+    /// The hosts, sorted by name.
+    pub hosts: Vec<HostTarget>,
+}
+
+/// A part of a monitor's hosts, and who counts them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardPlan {
+    /// Its number, stable while the placement is.
+    pub shard: u32,
+    /// The Map.
+    pub map: NodeAddress,
+    /// The hosts, by name.
+    pub hosts: Vec<String>,
+}
+
+/// What a Brain may ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReduceRequest {
+    /// Answer for this monitor, or go on with changed shards or inventory.
+    Install(Box<MonitorTask>),
+    /// Stop answering for a version of a monitor; what is published stays.
+    Remove {
+        /// The monitor.
+        monitor: String,
+        /// Its version.
+        version: u64,
+        /// As in [`MonitorTask::epoch`].
+        epoch: u64,
+    },
+    /// Read these windows anew on the hosts that are not ok in them.
+    Repair {
+        /// The monitor.
+        monitor: String,
+        /// Its version.
+        version: u64,
+        /// As in [`MonitorTask::epoch`].
+        epoch: u64,
+        /// Starts of the windows.
+        windows: Vec<i64>,
+    },
+    /// How the monitors stand.
+    Status,
+}
+
+/// What a Reduce answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReduceAnswer {
+    /// It is done, or begun.
+    Done,
+    /// To [`ReduceRequest::Status`].
+    Status(ReduceStatus),
+    /// The request came from a topology that is no longer in force.
+    Stale {
+        /// The epoch that is.
+        epoch: u64,
+    },
+    /// There is no such monitor here: install it (again).
+    Unknown,
+    /// The definition cannot be counted, and why.
+    Invalid(String),
+}
+
+/// How a Reduce's monitors stand.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReduceStatus {
+    /// Each monitor that is installed.
+    pub monitors: Vec<MonitorStatus>,
+    /// Revisions written since the start.
+    pub written: u64,
+    /// Writes that the store refused: another owner was there first.
+    pub refused: u64,
+}
+
+/// How one monitor stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitorStatus {
+    /// Its name.
+    pub monitor: String,
+    /// Its version.
+    pub version: u64,
+    /// The epoch it was installed in.
+    pub epoch: u64,
+    /// Start of the newest window that is provisional or settled; `None` if there is none yet.
+    pub newest_ns: Option<i64>,
+    /// Windows in memory.
+    pub windows: u64,
+    /// Windows, their end and grace past, that are below 100 %.
+    pub below: u64,
+    /// The newest of them, at most [`BELOW_MAX`].
+    pub below_windows: Vec<BelowWindow>,
+    /// What keeps it from its Maps or its store, by shard; empty if nothing does.
+    pub troubles: Vec<String>,
+}
+
+/// A window below 100 %.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BelowWindow {
+    /// Its start.
+    pub window_ns: i64,
+    /// Hosts that are ok.
+    pub ok: u64,
+    /// Hosts that should be.
+    pub expected: u64,
+    /// Those that are not, by state.
+    pub missing: BTreeMap<HostState, u64>,
+}

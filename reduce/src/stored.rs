@@ -1,0 +1,132 @@
+//! Windows as they are stored: a header and a body in MessagePack, and the two kinds of documents that explain them.
+//!
+//! A `shape` document says what the numbers of a monitor's version mean, so that points can be computed, and merged
+//! further, long after the monitor has changed. A `hosts` document lists who was expected, in the order of the header's
+//! host table. Both are small and never change within their version.
+
+use crate::completeness::Hosts;
+use crate::point::{Flag, WindowState};
+use map::partial::Losses;
+use map::plan::Shape;
+use map::verdict::HostState;
+use map::wire::WirePartial;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+
+/// Kind of the document that holds a [`Shape`]; its name is the monitor's, its version the monitor's.
+pub const SHAPE: &str = "shape";
+/// Kind of the document that holds a `Vec<HostTarget>`; its name is the monitor's, its version the inventory's.
+pub const HOSTS: &str = "hosts";
+/// Kind of the document that holds a `Definition`; its name is the monitor's, its version the monitor's.
+pub const DEFINITION: &str = "definition";
+
+/// What is written with a window (M3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredHeader {
+    /// Version of the monitor: which [`SHAPE`] explains the body.
+    pub monitor_version: u64,
+    /// Version of the inventory: which [`HOSTS`] explains the host table. `None` before history begins.
+    pub inventory_version: Option<u64>,
+    /// Highest version of the profiles used.
+    pub profile_version: u32,
+    /// How final it is.
+    pub state: WindowState,
+    /// Who is ok, and who is not.
+    pub hosts: HostTable,
+    /// Records counted.
+    pub records: u64,
+    /// Records lost.
+    pub lost: Losses,
+    /// Flags, sorted.
+    pub flags: Vec<Flag>,
+    /// Hosts whose published contribution was withdrawn since, with the reason (M1).
+    pub withdrawn: Vec<(String, HostState)>,
+}
+
+/// The state of every expected host, in the order of the inventory, as runs: 10 000 hosts that are ok take six bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostTable {
+    /// So many hosts in a row, and their state.
+    pub runs: Vec<(u32, HostState)>,
+    /// More for people, by the host's place in the inventory.
+    pub details: BTreeMap<u32, String>,
+}
+
+impl HostTable {
+    /// The table of these states and details, in the order of the inventory.
+    pub fn new(states: impl IntoIterator<Item = (HostState, Option<String>)>) -> Self {
+        let mut table = Self::default();
+        for (index, (state, detail)) in states.into_iter().enumerate() {
+            match table.runs.last_mut() {
+                Some((count, last)) if *last == state => *count += 1,
+                _ => table.runs.push((1, state)),
+            }
+            if let Some(detail) = detail {
+                table.details.insert(index as u32, detail);
+            }
+        }
+        table
+    }
+
+    /// The states, in the order of the inventory.
+    pub fn states(&self) -> impl Iterator<Item = (HostState, Option<&str>)> {
+        let states = self
+            .runs
+            .iter()
+            .flat_map(|&(count, state)| (0..count).map(move |_| state));
+        states
+            .enumerate()
+            .map(|(index, state)| (state, self.details.get(&(index as u32)).map(String::as_str)))
+    }
+
+    /// How many hosts are ok, and how many are not, by state.
+    pub fn hosts(&self) -> Hosts {
+        let mut hosts = Hosts::default();
+        for &(count, state) in &self.runs {
+            hosts.add_many(state, u64::from(count));
+        }
+        hosts
+    }
+}
+
+/// The groups of a window after the last merge, still mergeable with other windows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredBody {
+    /// The merged partial, its groups limited as they are shown (M6).
+    pub partial: WirePartial,
+}
+
+/// What was encoded cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("a stored {what} cannot be read: {why}; it was written by an incompatible version")]
+pub struct Unreadable {
+    /// What it should be.
+    pub what: &'static str,
+    /// Why.
+    pub why: String,
+}
+
+/// Any of this module's types as bytes.
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // These types hold no map with odd keys and no custom error: encoding to memory cannot fail.
+    rmp_serde::to_vec(value).unwrap_or_default()
+}
+
+/// The value that [`encode`] made bytes of.
+///
+/// # Errors
+/// If they are of another type or version.
+pub fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Unreadable> {
+    rmp_serde::from_slice(bytes).map_err(|error| Unreadable {
+        what,
+        why: error.to_string(),
+    })
+}
+
+/// A window's [`Shape`] from its document.
+///
+/// # Errors
+/// As [`decode`].
+pub fn shape(content: &[u8]) -> Result<Shape, Unreadable> {
+    decode("shape", content)
+}

@@ -1,0 +1,13 @@
+//! Points in and out: windows of monitors with their headers and bodies, kept by age, safe under kill -9.
+//!
+//! Owns durability, order and the last fence: which of two writers of a window wins (M4). It refuses to know what a
+//! header or a body says; they are bytes that `reduce` wrote and `reduce` reads. Whoever needs points on another node
+//! asks by [`protocol`].
+
+pub mod protocol;
+mod traits;
+
+pub use traits::{
+    Document, Fence, PieceChange, PieceRow, Store, StoreError, StoreStatus, StoredPiece, StoredWindow, WindowWrite,
+    WriteOutcome,
+};
