@@ -6,6 +6,7 @@
 //! queued is written even if its caller has gone away.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -120,13 +121,20 @@ impl Group {
         taken
     }
 
+    /// A panic in the store is a failed write. It must not end the writer: whoever hears of the failure may queue again
+    /// before a writer that ends has cleared the queue.
+    fn write_guarded(&self, windows: &[WindowWrite]) -> Outcomes {
+        let written = catch_unwind(AssertUnwindSafe(|| self.store.write(windows)));
+        written.unwrap_or_else(|_panic| Err(ended()))
+    }
+
     fn write_group(&self, batches: Vec<Batch>) {
         let (mut all, mut askers) = (Vec::new(), Vec::new());
         for batch in batches {
             askers.push((batch.windows.len(), batch.answer, batch.room));
             all.extend(batch.windows);
         }
-        let mut outcomes = self.store.write(&all);
+        let mut outcomes = self.write_guarded(&all);
         let mut begin = 0;
         let alone = askers.len() == 1;
         for (count, answer, room) in askers {
@@ -134,7 +142,7 @@ impl Group {
             let own = match &mut outcomes {
                 Ok(outcomes) => Ok(outcomes.drain(..count.min(outcomes.len())).collect()),
                 // One batch is too much; the others shall not suffer from it.
-                Err(StoreError::TooMuch { .. }) if !alone => self.store.write(part),
+                Err(StoreError::TooMuch { .. }) if !alone => self.write_guarded(part),
                 Err(error) => Err(error.clone()),
             };
             begin += count;
@@ -145,8 +153,8 @@ impl Group {
     }
 }
 
-/// The duty to write what is queued. If it is dropped before it is done (a panic in the store, a runtime that stops),
-/// whoever waits hears so.
+/// The duty to write what is queued. If it is dropped before it is done, because the runtime stops, whoever waits hears
+/// so.
 struct Duty(Option<Arc<Group>>);
 
 impl Duty {

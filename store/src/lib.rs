@@ -13,6 +13,8 @@ mod model;
 pub mod node;
 pub mod protocol;
 pub mod retention;
+#[cfg(test)]
+mod tests;
 mod traits;
 
 pub use embedded::{EmbeddedStore, FILE_NAME, OpenError};

@@ -16,6 +16,9 @@ pub(super) const FORMAT: u64 = 1;
 /// Memory for pages of the file, read and written. Charts read what was written last, which is then still here; the
 /// rest is in the system's page cache anyway.
 const CACHE_BYTES_MAX: usize = 64 << 20;
+/// A file up to this is verified as a whole whenever it is opened, which takes about a second; a larger one only after a
+/// crash, where it must be. What is damaged later, or in a larger file, is found row by row when it is read.
+const VERIFY_BYTES_MAX: u64 = 1 << 30;
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -75,16 +78,18 @@ pub(super) fn open(directory: &Path) -> Result<Database, OpenError> {
         source,
     };
     std::fs::create_dir_all(directory).map_err(unusable)?;
-    let database = open_by(&file, || builder().create(&file))?;
+    let bytes = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
+    let database = open_by(&file, || builder(bytes).create(&file))?;
     // A file whose name is not on the disk is lost with the power.
     File::open(directory).and_then(|it| it.sync_all()).map_err(unusable)?;
     Ok(database)
 }
 
-/// How files are opened.
-pub(super) fn builder() -> redb::Builder {
+/// How a file of so many bytes is opened.
+pub(super) fn builder(bytes: u64) -> redb::Builder {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES_MAX);
+    builder.set_check_integrity_on_open(bytes <= VERIFY_BYTES_MAX);
     builder
 }
 

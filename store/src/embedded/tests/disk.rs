@@ -98,7 +98,7 @@ fn open(directory: &std::path::Path, faults: &Faults) -> EmbeddedStore {
             file: FileBackend::new(file).unwrap(),
             faults: faults.clone(),
         };
-        open_by(&path, || builder().create_with_backend(disk))
+        open_by(&path, || builder(0).create_with_backend(disk))
     };
     EmbeddedStore::open_by(file_of, Box::new(opener)).unwrap()
 }
