@@ -279,6 +279,11 @@ impl Ledger {
                 self.dirty.insert(start_ns);
             }
         }
+        self.next_ns()
+    }
+
+    /// When [`Ledger::tick`] is next needed.
+    pub fn next_ns(&self) -> i64 {
         let due_ns = self.due.first().map_or(i64::MAX, |(due_ns, _)| *due_ns);
         let made_ns = if self.is_within(self.cursor_ns) {
             self.cursor_ns

@@ -11,6 +11,7 @@
 pub mod completeness;
 pub mod inventory;
 pub mod ledger;
+pub mod node;
 pub mod pieces;
 pub mod point;
 pub mod protocol;

@@ -18,6 +18,11 @@ pub const MONITOR: &str = "kind: monitor\nname: pay\napp: shop\nlog: /logs/pay.l
                            select: { total: count() }\ngroup_by: [g]\nwindow: 1s\ngrace: 1s\n";
 
 pub fn shape() -> Shape {
+    static SHAPE: std::sync::OnceLock<Shape> = std::sync::OnceLock::new();
+    SHAPE.get_or_init(read_shape).clone()
+}
+
+fn read_shape() -> Shape {
     let documents = configs::load_str("pay.yaml", MONITOR).expect("a good monitor");
     match documents.first() {
         Some(configs::Document::Monitor(monitor)) => Plan::new(monitor).expect("it can be counted").shape(),

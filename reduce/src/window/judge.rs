@@ -298,7 +298,12 @@ impl Judge<'_> {
     }
 
     fn patient_until_ns(&self, host: &str) -> i64 {
-        let since_ns = self.asked(host).map_or(i64::MIN, |asked| asked.since_ns);
+        let since_ns = match (self.asked(host), self.ground.askers.get(host)) {
+            (Some(asked), _) => asked.since_ns,
+            // Its Map is about to be asked.
+            (None, Some(_)) => self.ground.now_ns,
+            (None, None) => i64::MIN,
+        };
         self.closes_ns().max(since_ns).saturating_add(PATIENCE_NS)
     }
 
