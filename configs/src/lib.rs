@@ -17,6 +17,7 @@ mod mql;
 mod nearest;
 pub mod node;
 mod parse_rule;
+pub mod query;
 mod set;
 mod units;
 mod yaml;
@@ -24,7 +25,8 @@ mod zone;
 
 pub use diagnostic::Diagnostic;
 pub use dir::{Loaded, load_agent, load_path};
-pub use mql::{parse_expr, parse_mql};
+pub use mql::{parse_expr, parse_mql, parse_query, parse_question};
+pub use nearest::nearest;
 pub use units::duration_ms;
 
 use app::App;
