@@ -3,7 +3,8 @@
 import { html, useEffect, useMemo, useRef, useState } from './dom.js';
 import { ask } from './api.js';
 import { clock, dateTime, duration, percent, zoneName } from './format.js';
-import { timeMs } from './grid.js';
+import { timeMs, windowOf } from './grid.js';
+import { lookOf } from './look.js';
 import { HostTable } from './hosts.js';
 import { useLive } from './live.js';
 import { queryOf } from './query.js';
@@ -39,7 +40,7 @@ export function Drawer({ monitor, start, step, zone, everyMs, states, change, cl
         <button class="close" onClick=${close} aria-label="Close">✕</button>
       </header>
       ${windows.length > 1 && html`<${Walk} ...${{ windows, at, step, setPicked }} />`}
-      ${window && html`<${Trust} window=${window} output="" /><${Losses} window=${window} />`}
+      ${window && html`<${Trust} window=${window} output="" look=${lookOf(window)} /><${Losses} window=${window} />`}
       ${inner.value && !window && html`<p class="trust unknown">Nothing is stored for this window. ${step > monitor.window_ms ? '' : 'It may lie before the monitor, or was never answered.'}</p>`}
       ${inner.error && html`<p class="problem">${visible(inner.error.message)}</p>`}
       <${HostsOf} hosts=${hosts} asked=${asked} states=${states} change=${change} />
@@ -64,12 +65,8 @@ function useInner(monitor, start, step, everyMs) {
 function headersOf(points) {
   const seen = new Map();
   for (const point of points) {
-    const c = point.completeness;
-    seen.set(point.window, {
-      start: timeMs(point.window), percent: c.percent, minPercent: null, ok: c.ok, expected: c.expected,
-      missing: c.missing ?? {}, lost: c.lost ?? {}, recordsPercent: c.records_percent ?? 100, records: c.records,
-      flags: c.flags ?? [], badValue: {}, state: point.state, revision: point.revision,
-    });
+    const start = timeMs(point.window);
+    seen.set(start, windowOf(point, start));
   }
   return [...seen.values()].sort((a, b) => a.start - b.start);
 }

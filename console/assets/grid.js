@@ -27,8 +27,8 @@ export function gridOf(data, asked) {
   };
   for (const point of points) place(grid, point);
   grid.looks = grid.windows.map((window, at) => {
-    const ended = startOf(grid, at) + step;
-    return window || ended < asked.now - PENDING_MS ? lookOf(window) : PENDING_LOOK;
+    const recent = startOf(grid, at) + step >= asked.now - PENDING_MS;
+    return !window && recent ? PENDING_LOOK : lookOf(window, recent);
   });
   grid.zeros = new Set(grid.outputs.filter((output) => absenceIsZero(grid, output)));
   return grid;
@@ -59,14 +59,15 @@ function place(grid, point) {
   group.points[at] = point;
 }
 
-function windowOf(point, start) {
+/** What a point says of its window, or of the windows that its step merges. */
+export function windowOf(point, start) {
   const found = point.completeness ?? {};
   return {
     start, percent: found.percent ?? null, minPercent: found.min_percent ?? null,
     ok: found.ok ?? null, expected: found.expected ?? null, missing: found.missing ?? {},
     records: found.records ?? null, lost: found.lost ?? {}, recordsPercent: found.records_percent ?? 100,
     head: found.head ?? 0, badValue: found.bad_value ?? {}, flags: found.flags ?? [],
-    state: point.state, revision: point.revision,
+    state: point.state, revision: point.revision, windows: found.windows ?? 1, windowsExpected: found.windows_expected ?? 1,
   };
 }
 
@@ -127,7 +128,7 @@ function addTo(row, number, at, grid) {
   row.sum += Math.abs(number);
   row.max = row.max === null ? number : Math.max(row.max, number);
   // An open window's value still grows: it is no last value to go by.
-  if (grid.windows[at]?.state !== 'open') {
+  if (grid.looks[at].level !== 'pending') {
     row.last = number;
     row.lastAt = at;
   }
@@ -139,7 +140,7 @@ export function standing(grid) {
   grid.windows.forEach((window, at) => {
     if (!window) return;
     result.answered += 1;
-    if (window.state === 'open') {
+    if (grid.looks[at].level === 'pending') {
       result.open += 1;
       return;
     }

@@ -54,7 +54,7 @@ function Row({ grid, output, row, columns, slot, shown, state, zone, change }) {
 function Last({ grid, row, output, zone }) {
   if (row.lastAt < 0) return html`<span class="muted">collecting…</span>`;
   const window = grid.windows[row.lastAt];
-  const newest = grid.windows.findLastIndex((other) => other && other.state !== 'open');
+  const newest = grid.windows.findLastIndex((other, at) => other && grid.looks[at].level !== 'pending');
   const incomplete = grid.looks[row.lastAt].hollow;
   return html`
     ${newest !== row.lastAt && html`<span class="muted">${clock(startOf(grid, row.lastAt), zone)} </span>`}

@@ -10,13 +10,21 @@ export function isComplete(window) {
 }
 
 /**
- * The look of a window, null for one that has no answer.
+ * Whether a window is still being collected. A step of a long range is open as well if one of its windows is not stored;
+ * unless the step ended just now, that one is missing and not on its way.
+ */
+export function isCollecting(window, recent) {
+  return window.state === 'open' && (recent || !window.missing?.not_stored);
+}
+
+/**
+ * The look of a window, null for one that has no answer; `recent` if it ended just now.
  * `line` is solid, dashed or dotted; `hollow` marks its points; `dim` shades the stretch as not final;
  * `level` is what the strip shows: none, quiet, pending, amber, red or unknown.
  */
-export function lookOf(window) {
+export function lookOf(window, recent = false) {
   if (!window) return { line: null, hollow: false, dim: false, level: 'none', depth: 0 };
-  if (window.state === 'open') return { line: 'dotted', hollow: false, dim: true, level: 'pending', depth: 0 };
+  if (isCollecting(window, recent)) return { line: 'dotted', hollow: false, dim: true, level: 'pending', depth: 0 };
   const complete = isComplete(window);
   const final = window.state === 'settled';
   return {

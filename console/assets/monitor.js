@@ -36,7 +36,6 @@ export function Monitor({ monitor, state, change, back, events, attempt, refuse 
     <main class=${state.window === null ? '' : 'with-drawer'}>
       <${Title} monitor=${monitor} />
       <${StaleBanner} live=${answer} everyMs=${state.refresh} zone=${state.zone} />
-      <${Warnings} answer=${shown ? answer.value : null} grid=${shown} />
       <${Outputs} outputs=${shown?.outputs ?? monitor.outputs ?? []} chosen=${output} choose=${(name) => change({ output: name }, true)} />
       <div class="toolbar">
         <${RangeControl} state=${state} change=${change} back=${back} />
@@ -50,6 +49,7 @@ export function Monitor({ monitor, state, change, back, events, attempt, refuse 
         ${shown ? html`<${Panel} ...${{ monitor, grid: shown, answer, output, state, change, events }} busy=${answer.key !== keyOf(query, monitor, attempt)} />`
     : html`<div class="empty small-empty">${answer.error ? 'There is no answer to show.' : 'Asking…'}</div>`}
       </section>
+      <${Warnings} answer=${shown ? answer.value : null} grid=${shown} />
       <p class="query"><code>${visible(query)}</code></p>
       ${state.window !== null && html`<${Drawer} monitor=${monitor} start=${state.window} step=${stepFor(spanOf(range), monitor.window_ms)}
         zone=${state.zone} states=${state.states} everyMs=${state.refresh && Math.max(5000, state.refresh)} change=${change}
@@ -97,6 +97,7 @@ function Title({ monitor }) {
     </div>`;
 }
 
+/** Below the chart, since they come and go: what is above must not jump. */
 function Warnings({ answer, grid }) {
   const warnings = [...(answer?.warnings ?? []), ...(grid?.cut ? ['the range has more windows than can be drawn; choose a shorter one'] : [])];
   if (!warnings.length) return null;

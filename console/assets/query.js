@@ -7,7 +7,8 @@ const STEPS_MS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7
   .map((seconds) => seconds * 1000);
 /** Words that mean something after `from`. */
 const KEYWORDS = new Set(['log', 'select', 'from', 'where', 'filter', 'group', 'by', 'having', 'order', 'limit', 'every',
-  'since', 'to', 'parse', 'lateness', 'and', 'or', 'not', 'in']);
+  'since', 'to', 'parse', 'lateness', 'and', 'or', 'not', 'in',
+  'as', 'is', 'like']);
 
 /** A monitor's name as MQL: bare if it is a plain word, else in backquotes, which are doubled inside. */
 export function quoteName(name) {

@@ -44,10 +44,11 @@ function completenessText(grid, found, zone) {
   return `${parts.join(', ')}.`;
 }
 
-/** `900/1000 hosts · 88 timeout, 12 unreachable`. */
+/** `900/1000 hosts · 88 timeout, 12 unreachable`; a step of several windows counts each host in each of them. */
 export function hostsText(window) {
   if (window.percent === null) return 'hosts expected: unknown';
-  const ratio = `${grouped(window.ok ?? '?')}/${grouped(window.expected ?? '?')} hosts`;
+  const hosts = window.windowsExpected > 1 ? `host answers in ${window.windows} of ${window.windowsExpected} windows` : 'hosts';
+  const ratio = `${grouped(window.ok ?? '?')}/${grouped(window.expected ?? '?')} ${hosts}`;
   const missing = missingText(window.missing);
   return missing ? `${ratio} · ${missing}` : ratio;
 }

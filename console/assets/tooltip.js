@@ -30,7 +30,7 @@ export function Tooltip({ cursor, grid, output, rows, zone, events }) {
       <div class="when">${clock(start, zone)} – ${clock(start + grid.step, zone)} <span>${duration(grid.step)}</span></div>
       ${window ? html`
         <${Values} grid=${grid} output=${output} rows=${rows} at=${cursor.at} />
-        <${Trust} window=${window} output=${output} />`
+        <${Trust} window=${window} output=${output} look=${grid.looks[cursor.at]} />`
       : html`<div class="trust unknown">${grid.looks[cursor.at].dim ? 'not answered yet' : 'nothing was answered for this window'}</div>`}
       ${happened.slice(-EVENTS_MAX).map((event) => html`<div class="event">${visible(event.kind)}: ${visible(event.text)}</div>`)}
     </div>`;
@@ -53,17 +53,17 @@ function Values({ grid, output, rows, at }) {
 }
 
 /** How complete and how final, in one or a few lines. */
-export function Trust({ window, output }) {
+export function Trust({ window, output, look }) {
   const lost = lostText(window.lost);
   const bad = window.badValue[output];
   const least = window.minPercent !== null && window.minPercent < window.percent ? `, at least ${window.minPercent} %` : '';
-  const level = window.state === 'open' ? 'pending' : isComplete(window) ? 'complete' : 'below';
+  const level = look.level === 'pending' ? 'pending' : isComplete(window) ? 'complete' : 'below';
   return html`
     <div class="trust ${level}" data-test="trust">
       <div><b>${window.percent === null ? 'completeness unknown' : percent(window.percent)}</b>${least} · ${hostsText(window)}</div>
       ${lost && html`<div>lost records: ${lost} · ${window.recordsPercent} % of records counted</div>`}
       ${bad && html`<div>${grouped(bad)} values were no numbers</div>`}
       ${window.flags.map((flag) => html`<div>${flagText(flag)}</div>`)}
-      <div class="muted">${windowStateText(window.state)}${window.revision > 1 ? ` · revision ${window.revision}` : ''}</div>
+      <div class="muted">${look.level === 'pending' || window.state !== 'open' ? windowStateText(window.state) : 'not settled: windows of this step are missing'}${window.revision > 1 && window.windowsExpected === 1 ? ` · revision ${window.revision}` : ''}</div>
     </div>`;
 }

@@ -113,9 +113,18 @@ export function pointsOf(name, from, to, stepMs) {
   const points = [];
   for (let start = Math.ceil(from / stepMs) * stepMs; start < to; start += stepMs) {
     const cell = Math.floor((start - (NOW - 900_000)) / WINDOW_MS);
-    points.push(...SOURCES[name](cell, stepMs, start));
+    points.push(...SOURCES[name](cell, stepMs, start).map((point) => merged(point, stepMs)));
   }
   return points;
+}
+
+/** A step of several windows counts each host in each of them, and says the least complete one. */
+function merged(point, stepMs) {
+  const n = stepMs / WINDOW_MS;
+  if (n === 1) return point;
+  const c = point.completeness;
+  const missing = Object.fromEntries(Object.entries(c.missing).map(([state, hosts]) => [state, hosts * n]));
+  return { ...point, revision: n, completeness: { ...c, ok: c.ok * n, expected: c.expected * n, missing, min_percent: c.percent, windows: n, windows_expected: n } };
 }
 
 /** The hosts of any window: enough of each state to be filtered. */

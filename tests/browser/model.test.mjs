@@ -51,7 +51,7 @@ test('the state goes through the URL unchanged', () => {
   assert.equal(parseState('?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z').zoom, null);
 });
 
-const window = (rest) => ({ percent: 100, recordsPercent: 100, flags: [], state: 'settled', ...rest });
+const window = (rest) => ({ missing: {}, percent: 100, recordsPercent: 100, flags: [], state: 'settled', ...rest });
 
 test('looks', () => {
   const check = (rest, line, hollow, dim, level) => {
@@ -71,6 +71,10 @@ test('looks', () => {
   check({ state: 'provisional', percent: 90 }, 'dashed', true, true, 'amber');
   check({ state: 'open', percent: 0 }, 'dotted', false, true, 'pending');
   assert.equal(lookOf(null).line, null);
+  // A step is open for ever if a window of it is not stored: that is no collecting.
+  const old = lookOf(window({ state: 'open', percent: 40, missing: { not_stored: 3 } }), false);
+  assert.deepEqual([old.line, old.hollow, old.level], ['dashed', true, 'red']);
+  assert.equal(lookOf(window({ state: 'open', percent: 40, missing: { not_stored: 3 } }), true).level, 'pending');
   assert.equal(worse('solid', 'dotted'), 'dotted');
   assert.equal(worse('dashed', 'dotted'), 'dashed');
   assert.deepEqual(dimRuns([true, true, false, true].map((dim) => ({ dim }))), [[0, 1], [3, 3]]);

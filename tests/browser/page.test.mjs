@@ -186,6 +186,13 @@ describe('what the cursor and the keyboard say', () => {
     await picture(page, 'tooltip');
   });
 
+  onPage('a step of several windows counts hosts in each of them', '?m=looks&tz=utc&r=3h', async (page) => {
+    await drawn(page);
+    await hover(page, 693);
+    await page.waitForFunction(() => document.querySelector('[data-test=tooltip]')?.innerText.includes('900/3000 host answers in 3 of 3 windows · 2100 unreachable'));
+    assert.doesNotMatch(await text(page, 'tooltip'), /revision/);
+  });
+
   onPage('times are of the chosen zone', '?m=looks', async (page) => {
     await drawn(page);
     await hover(page, 0);
@@ -444,7 +451,7 @@ describe('when things are not well', () => {
     assert.equal(await page.locator('.chart.stale').count(), 0);
   }, { allow: NETWORK });
 
-  onPage('errors of the server are said in its words', '?m=looks', async (page, scenario) => {
+  onPage('errors of the server are said in its words', '?m=looks&refresh=1', async (page, scenario) => {
     await drawn(page);
     scenario.failing = { status: 503, error: 'the store does not answer' };
     await page.getByText(/The server is in trouble.*the store does not answer/).waitFor();
