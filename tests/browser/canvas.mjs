@@ -39,11 +39,11 @@ export function look(page, what) {
 }
 
 /**
- * How much of the first line is inked within cells: the share of places along its ideal path that have its colour, from
- * 0 to 1, and the number of places. A solid line gives 1, a dashed or dotted one much less.
+ * How much of the first line is inked: the share of places along its ideal path that have its colour, from 0 to 1, and
+ * the number of places; those near a marker are left out. A solid line gives 1, a dashed or dotted one much less.
  */
-export function ink(page, cells, colour) {
-  return page.evaluate(([[from, to], name]) => {
+export function ink(page, colour) {
+  return page.evaluate((name) => {
     const u = document.querySelector('.plot').chart;
     const probe = document.createElement('span');
     probe.style.color = `var(--${name})`;
@@ -53,16 +53,18 @@ export function ink(page, cells, colour) {
     const at = (cell) => [u.valToPos(u.data[0][cell], 'x', true), u.valToPos(u.data[1][cell], 'y', true)];
     let inked = 0;
     let places = 0;
-    for (let cell = from; cell < to - 1; cell += 1) {
+    for (let cell = 0; cell < u.data[0].length - 1; cell += 1) {
       const [[x0, y0], [x1, y1]] = [at(cell), at(cell + 1)];
-      for (let part = 0.05; part < 1; part += 0.1) {
+      const length = Math.hypot(x1 - x0, y1 - y0);
+      for (let place = 6; place < length - 6; place += 1) {
+        const part = place / length;
         const [r, g, b, a] = u.ctx.getImageData(Math.floor(x0 + (x1 - x0) * part), Math.floor(y0 + (y1 - y0) * part), 1, 1).data;
         places += 1;
         if (a > 100 && Math.hypot(r - wanted[0], g - wanted[1], b - wanted[2]) < 90) inked += 1;
       }
     }
     return { inked: inked / places, places };
-  }, [cells, colour]);
+  }, colour);
 }
 
 /** The colour at the middle of a value's marker: `[r, g, b, a]`. */
