@@ -56,10 +56,12 @@ function HostsOf({ hosts, asked, states, change }) {
 /** The monitor's own windows within the cell. One is asked for as well: its header says more than the cell keeps. */
 function useInner(monitor, start, step, everyMs) {
   const query = queryOf(monitor, { from: start, to: start + step });
-  return useLive(query, async (cancelled) => {
+  const live = useLive(query, async (cancelled) => {
     const { body } = await ask('query', { q: query }, cancelled);
     return { windows: headersOf(body.data.points) };
   }, everyMs);
+  // Windows of the cell before must not stand under this one's name.
+  return live.key === query ? live : { ...live, value: null };
 }
 
 function headersOf(points) {

@@ -120,10 +120,12 @@ function strokeRow(u, grid, numbers) {
 function markRow(u, grid, numbers, palette) {
   const { ctx } = u;
   const every = Math.ceil((MARKER_SPACE_PX * devicePixelRatio * grid.length) / u.bbox.width);
+  // Counted from the epoch, so that markers stay with their windows when the chart moves on.
+  const origin = Math.round(grid.first / grid.step);
   numbers.forEach((number, at) => {
     if (number === null) return;
     const alone = (numbers[at - 1] ?? null) === null && (numbers[at + 1] ?? null) === null;
-    const hollow = grid.looks[at].hollow && (alone || at % every === 0 || isEdge(grid, at));
+    const hollow = grid.looks[at].hollow && (alone || (origin + at) % every === 0 || isEdge(grid, at));
     if (!hollow && !alone) return;
     ctx.beginPath();
     ctx.arc(centre(u, grid, at), u.valToPos(number, 'y', true), 2.7 * devicePixelRatio, 0, 2 * Math.PI);

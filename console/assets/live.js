@@ -29,6 +29,8 @@ export function useLive(key, load, everyMs) {
 function poll(key, loader, everyMs, setState) {
   const stop = new AbortController();
   let timer = 0;
+  // What failed was another question.
+  setState((old) => (old.key === key ? old : { ...old, error: null, failedSince: 0 }));
   let asking = false;
   let waiting = false;
   const once = async () => {
