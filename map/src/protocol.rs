@@ -276,4 +276,13 @@ pub struct MapStatus {
     pub records: u64,
     /// Bytes of windows held until the store has them, about.
     pub held_bytes: u64,
+    /// Inputs whose pulls wait until the store has taken more.
+    #[serde(default)]
+    pub inputs_paused: u64,
+    /// Microseconds that all pulls since the start took together.
+    #[serde(default)]
+    pub pull_us_sum: u64,
+    /// Microseconds that the longest took.
+    #[serde(default)]
+    pub pull_us_max: u64,
 }
