@@ -26,7 +26,7 @@ pub enum JournalError {
         source: io::Error,
     },
     /// A line other than a torn last one can't be read.
-    #[error("line {line} of {} can't be read ({why}); restore the file from a backup, or mend the line", path.display())]
+    #[error("line {line} of {} can't be read ({why}); restore the file, or mend the line", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -211,9 +211,9 @@ impl Leases {
     }
 }
 
-/// The distance of edges that are those of all windows in question. Versions that are yet to begin may give way to a new
-/// one, which then meets an older one: so all that are not past count. Such an edge is near all the same, since windows
-/// divide a day or are whole days.
+/// The distance of edges that are those of all windows in question. Versions that are yet to begin may give way to a
+/// new one, which then meets an older one: so all that are not past count. Such an edge is near all the same, since
+/// windows divide a day or are whole days.
 fn edges_ns(leases: &[Lease], window_ns: i64, now_ns: i64) -> i64 {
     let is_met = |lease: &&Lease| lease.until_ns.is_none_or(|until_ns| until_ns > now_ns);
     let met = leases.iter().filter(is_met).chain(leases.last());

@@ -77,7 +77,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Takes windows that a Reduce says are below 100 %. That it doesn't name others means nothing: it names the newest.
+    /// Takes windows that a Reduce says are below 100 %. That it doesn't name others means nothing: it names only some.
     pub fn below(&mut self, key: &TaskKey, windows: &[BelowWindow], now_ns: i64, randomness: &Randomness) {
         let entries = self.tasks.entry(key.clone()).or_default();
         for below in windows {

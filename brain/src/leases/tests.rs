@@ -121,10 +121,15 @@ fn old_leases_are_folded_away() {
     );
 }
 
+/// Another text with another window, or that the monitor is removed.
+fn change() -> impl Strategy<Value = Option<(u8, i64)>> {
+    prop::option::of((0u8..3, prop::sample::select(vec![1i64, 5, 10, 60])))
+}
+
 proptest! {
     #[test]
     fn no_window_has_two_versions_and_the_past_stays(
-        steps in prop::collection::vec((0i64..400, prop::option::of((0u8..3, prop::sample::select(vec![1i64, 5, 10, 60])))), 1..24),
+        steps in prop::collection::vec((0i64..400, change()), 1..24),
         back_s in 0i64..100,
     ) {
         let (mut leases, mut turns, mut now_s) = (Leases::default(), Vec::new(), 10_000);
@@ -132,7 +137,10 @@ proptest! {
             now_s += step_s;
             let before = leases.clone();
             let turn = match what {
-                Some((text, window_s)) => leases.turn("m", &wanted(&format!("{text} {window_s}"), *window_s), now_s * S, back_s * S),
+                Some((text, window_s)) => {
+                    let wanted = wanted(&format!("{text} {window_s}"), *window_s);
+                    leases.turn("m", &wanted, now_s * S, back_s * S)
+                }
                 None => leases.end("m", now_s * S),
             };
             if let Some(turn) = turn {

@@ -21,7 +21,7 @@ impl Handler<Answered> for Planner {
             Ordered::Remove => self.removed(reduce, &key, result, context),
             Ordered::Repair(windows) => self.repaired(&key, windows, result, context),
         }
-        self.act(context);
+        self.act_on(&key, context);
         Ok(())
     }
 }
@@ -102,7 +102,7 @@ impl Planner {
             }
             Ok(ReduceAnswer::Unknown) => {
                 task.lost();
-                self.plan();
+                self.plan_one(key);
             }
             // The windows are due again after their backoff.
             Ok(answer) => tracing::warn!(monitor = %key.monitor, ?answer, "a repair was refused"),

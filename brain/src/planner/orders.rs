@@ -27,19 +27,24 @@ impl Planner {
         self.read_store(context);
         let keys: Vec<TaskKey> = self.tasks.keys().cloned().collect();
         for key in keys {
-            match self.next(&key, context) {
-                Next::Nothing => {}
-                Next::Forget => {
-                    self.tasks.remove(&key);
-                    self.ledger.forget(&key);
+            self.act_on(&key, context);
+        }
+    }
+
+    /// The same, for one task.
+    pub(super) fn act_on(&mut self, key: &TaskKey, context: &mut Context<Planner>) {
+        match self.next(key, context) {
+            Next::Nothing => {}
+            Next::Forget => {
+                self.tasks.remove(key);
+                self.ledger.forget(key);
+            }
+            Next::Epoch => self.take_epoch(context),
+            Next::Tell(reduce, ordered) => {
+                if let Some(task) = self.tasks.get_mut(key) {
+                    task.is_busy = true;
                 }
-                Next::Epoch => self.take_epoch(context),
-                Next::Tell(reduce, ordered) => {
-                    if let Some(task) = self.tasks.get_mut(&key) {
-                        task.is_busy = true;
-                    }
-                    self.order(reduce, key, ordered, context);
-                }
+                self.order(reduce, key.clone(), ordered, context);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Questions to the store: from where on a task has something to do, and how its windows stand.
 
-use super::task::{From, Stage, since_ns};
+use super::task::{From, Stage, Task, since_ns};
 use super::{AuditDone, Planner, RETRY, Scanned};
 use crate::events::Kind;
 use crate::keeper::chain;
@@ -22,13 +22,27 @@ const OVER_AFTER_NS: i64 = 60_000_000_000;
 impl Planner {
     /// Asks the store for those tasks of which it must be known.
     pub(super) fn read_store(&mut self, context: &mut Context<Planner>) {
-        let keys: Vec<TaskKey> = self.tasks.keys().cloned().collect();
-        for key in keys {
-            if self.reads >= READS_MAX {
-                return;
+        let clock = context.clock();
+        let is_due = |task: &Task| match task.from {
+            From::Unknown => task.stage == Stage::Wanted,
+            From::Asking => false,
+            From::Ns(_) => {
+                let is_due = task.next_audit.is_none_or(|next| clock.has_passed(next));
+                is_due && !task.is_auditing && task.installed.is_some()
             }
-            self.scan(&key, context);
-            self.audit(&key, context);
+        };
+        // What is not installed yet comes first.
+        let mut due: Vec<(bool, &TaskKey)> = Vec::new();
+        for (key, task) in self.tasks.iter().filter(|(_, task)| is_due(task)) {
+            due.push((task.from != From::Unknown, key));
+        }
+        due.sort_unstable();
+        let due: Vec<TaskKey> = due.into_iter().map(|(_, key)| key.clone()).collect();
+        for key in due {
+            if self.reads < READS_MAX {
+                self.scan(&key, context);
+                self.audit(&key, context);
+            }
         }
     }
 
@@ -112,7 +126,7 @@ impl Planner {
             .is_some_and(|until_ns| until_ns + OVER_AFTER_NS <= now_ns);
         if is_past && audit.undone == 0 && self.ledger.count(key) == 0 {
             task.stage = Stage::Over;
-            self.plan();
+            self.plan_one(key);
         }
     }
 }
@@ -142,8 +156,9 @@ impl Handler<Scanned> for Planner {
                 task.trouble = Some(format!("the store cannot say which windows it has: {why}"));
             }
         }
-        self.plan();
-        self.act(context);
+        self.plan_one(&scanned.key);
+        self.act_on(&scanned.key, context);
+        self.read_store(context);
         Ok(())
     }
 }

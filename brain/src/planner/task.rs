@@ -1,6 +1,6 @@
 //! A version of a monitor as the planner has it: what it should be, what its Reduce was told, and what is in hand.
 
-use super::Planner;
+use super::{Planner, PlannerSetup};
 use crate::keeper::{Known, KnownTask};
 use crate::leases::ceil_to;
 use crate::ledger::TaskKey;
@@ -118,22 +118,17 @@ impl Planner {
 
     /// Says anew of every task where it should be and what its Reduce should be told.
     pub(super) fn plan(&mut self) {
-        let Some(known) = &self.known else { return };
         let live = self.live_reduces();
         for (key, task) in &mut self.tasks {
-            let spans = task.known.inventory.as_ref().and_then(|app| known.spans.get(app));
-            let desired = spans.and_then(|spans| desired(key, task, spans, &live, &self.setup));
-            let desired = desired.map(|(reduce, wanted)| {
-                let wanted = MonitorTask {
-                    epoch: self.epoch,
-                    ..wanted
-                };
-                match task.desired.take() {
-                    Some((_, same)) if *same == wanted => (reduce, same),
-                    _ => (reduce, Arc::new(wanted)),
-                }
-            });
-            task.desired = desired;
+            plan_task(key, task, self.known.as_ref(), &live, self.epoch, &self.setup);
+        }
+    }
+
+    /// The same, of one task.
+    pub(super) fn plan_one(&mut self, key: &TaskKey) {
+        let live = self.live_reduces();
+        if let Some(task) = self.tasks.get_mut(key) {
+            plan_task(key, task, self.known.as_ref(), &live, self.epoch, &self.setup);
         }
     }
 
@@ -151,13 +146,34 @@ impl Planner {
     }
 }
 
+fn plan_task(
+    key: &TaskKey,
+    task: &mut Task,
+    known: Option<&Known>,
+    live: &[NodeAddress],
+    epoch: u64,
+    setup: &PlannerSetup,
+) {
+    let app = task.known.inventory.as_ref();
+    let spans = app.zip(known).and_then(|(app, known)| known.spans.get(app));
+    let desired = spans.and_then(|spans| desired(key, task, spans, live, setup));
+    let before = task.desired.take();
+    task.desired = desired.map(|(reduce, wanted)| {
+        let wanted = MonitorTask { epoch, ..wanted };
+        match before {
+            Some((_, same)) if *same == wanted => (reduce, same),
+            _ => (reduce, Arc::new(wanted)),
+        }
+    });
+}
+
 /// Where a task should be, and what its Reduce should be told; the epoch is set by the caller.
 fn desired(
     key: &TaskKey,
     task: &Task,
-    spans: &Arc<[InventorySpan]>,
+    spans: &[InventorySpan],
     live: &[NodeAddress],
-    setup: &super::PlannerSetup,
+    setup: &PlannerSetup,
 ) -> Option<(usize, MonitorTask)> {
     let (inventory, path) = (task.known.inventory.as_ref()?, task.known.path.as_ref()?);
     let (From::Ns(from_ns), Stage::Wanted) = (task.from, task.stage) else {

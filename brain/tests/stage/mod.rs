@@ -267,14 +267,11 @@ impl Stage {
     }
 
     /// Waits until a condition holds.
-    #[track_caller]
-    pub fn until<'a>(&'a self, what: &'a str, condition: impl Fn() -> bool + 'a) -> impl Future<Output = ()> + 'a {
-        async move {
-            let deadline = self.clock.deadline_in(PATIENCE);
-            while !condition() {
-                assert!(!self.clock.has_passed(deadline), "in vain: {what}");
-                self.clock.sleep(Duration::from_millis(100)).await;
-            }
+    pub async fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        let deadline = self.clock.deadline_in(PATIENCE);
+        while !condition() {
+            assert!(!self.clock.has_passed(deadline), "in vain: {what}");
+            self.clock.sleep(Duration::from_millis(100)).await;
         }
     }
 
