@@ -7,7 +7,9 @@ use crate::engine::{Counter, Input as CounterInput, Labels};
 use crate::protocol::{Cell, CellVersion, HostReport, TaskId};
 use crate::verdict::{HostState, Stage, VerdictRun};
 use crate::wire::WirePartial;
-use agent::protocol::{Answer, Content, Generation, RangeOutcome, RangeRequest, RequestBody, SnapshotAnswer, SnapshotRequest};
+use agent::protocol::{
+    Answer, Content, Generation, RangeOutcome, RangeRequest, RequestBody, SnapshotAnswer, SnapshotRequest,
+};
 use logline::fields::Rule;
 use logline::order::Following;
 use logline::records::{RecordReader, Stamps, Start};
@@ -111,7 +113,9 @@ async fn read<P: Port>(
     };
     let mut files = Vec::new();
     for generation in &snapshot.generations {
-        let Content::Readable { fingerprint, .. } = generation.content else { continue };
+        let Content::Readable { fingerprint, .. } = generation.content else {
+            continue;
+        };
         let request = RangeRequest {
             path: generation.path.clone(),
             identity: generation.identity,
@@ -141,7 +145,9 @@ fn count(subscription: &Subscription, snapshot: &SnapshotAnswer, files: &Files) 
             rule: Some(subscription.monitor.parse.clone().unwrap_or_else(Rule::logfmt)),
             generation: generation.identity.inode,
         };
-        let Ok(mut counter) = Counter::new(&*subscription.plan, input, None) else { continue };
+        let Ok(mut counter) = Counter::new(&*subscription.plan, input, None) else {
+            continue;
+        };
         let mut reader = RecordReader::new(Rfc3339, Start::FileStart, 0);
         reader.push(content);
         reader.finish();
