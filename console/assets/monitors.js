@@ -14,7 +14,7 @@ const STALL_LEAST_MS = 30_000;
 /** Events listed; the API keeps more. */
 const EVENTS_MAX = 30;
 
-/** How a monitor stands: `trouble`, `stalled`, `below`, `waiting` or `fine`, worst first, and its newest window's age. */
+/** How a monitor stands (`trouble`, `stalled`, `below`, `waiting`, `fine`; worst first) and its newest window's age. */
 export function healthOf(monitor, now) {
   const newest = timeMs(monitor.newest);
   const ageMs = newest === null ? null : Math.max(0, now - newest - monitor.window_ms);
@@ -43,10 +43,14 @@ export function Sidebar({ listing, cluster, events, chosen, zone, choose }) {
     <nav class="sidebar" id="monitors" aria-label="Monitors">
       <${Mistakes} mistakes=${listing.mistakes ?? []} />
       <h2>Monitors <span class="muted">${all.length}</span></h2>
-      ${all.length >= SEARCH_FROM && html`<input type="search" placeholder="Find a monitor" aria-label="Find a monitor"
-        value=${text} onInput=${(event) => setText(event.target.value)} />`}
+      ${
+        all.length >= SEARCH_FROM &&
+        html`<input type="search" placeholder="Find a monitor" aria-label="Find a monitor"
+        value=${text} onInput=${(event) => setText(event.target.value)} />`
+      }
       <ul class="monitors" data-test="monitors">
-        ${found.map((monitor) => html`<${Entry} key=${monitor.name} ...${{ monitor, now, choose }} current=${monitor.name === chosen} />`)}
+        ${found.map((monitor) => html`<${Entry} key=${monitor.name} ...${{ monitor, now, choose }}
+          current=${monitor.name === chosen} />`)}
       </ul>
       ${cluster && html`<${Nodes} cluster=${cluster} />`}
       ${events?.length > 0 && html`<${Events} events=${events} zone=${zone} />`}
@@ -59,12 +63,14 @@ function Mistakes({ mistakes }) {
     <section class="mistakes" role="alert" data-test="mistakes">
       <h2>${count(mistakes.length, 'mistake')} in the configuration</h2>
       <p class="small">The last good version stays in force.</p>
-      ${mistakes.map((mistake) => html`
+      ${mistakes.map(
+        (mistake) => html`
         <div class="mistake">
           <code>${visible(mistake.file)}:${mistake.line}:${mistake.column}</code>
           <div>${visible(mistake.message)}</div>
           ${mistake.hint && html`<div class="hint">${visible(mistake.hint)}</div>`}
-        </div>`)}
+        </div>`,
+      )}
     </section>`;
 }
 
@@ -72,7 +78,8 @@ function Entry({ monitor, now, current, choose }) {
   const { kind, ageMs } = healthOf(monitor, now);
   return html`
     <li>
-      <button class="monitor ${kind}" aria-current=${current ? 'page' : undefined} onClick=${() => choose(monitor.name)}>
+      <button class="monitor ${kind}" aria-current=${current ? 'page' : undefined}
+        onClick=${() => choose(monitor.name)}>
         <span class="mark" aria-hidden="true"></span>
         <span class="title">${visible(monitor.name)}</span>
         <span class="age">${ageMs === null ? '' : duration(ageMs)}</span>
@@ -95,10 +102,14 @@ function Nodes({ cluster }) {
   const bad = cluster.nodes.filter((node) => node.trouble);
   return html`
     <details class="nodes" open=${bad.length > 0} data-test="nodes">
-      <summary>${count(cluster.nodes.length, 'node')}${bad.length ? html`, <b class="bad">${bad.length} in trouble</b>` : ', all answer'}</summary>
-      <ul>${cluster.nodes.map((node) => html`
-        <li><b>${visible(node.role)}</b> ${visible(node.node)} <span class="muted">${visible(node.address ?? '')}</span>
-          ${node.trouble && html`<div class="bad">${visible(node.trouble)}</div>`}</li>`)}</ul>
+      <summary>${count(cluster.nodes.length, 'node')}${bad.length ? html`, <b
+        class="bad">${bad.length} in trouble</b>` : ', all answer'}</summary>
+      <ul>${cluster.nodes.map(
+        (node) => html`
+        <li><b>${visible(node.role)}</b> ${visible(node.node)} <span
+          class="muted">${visible(node.address ?? '')}</span>
+          ${node.trouble && html`<div class="bad">${visible(node.trouble)}</div>`}</li>`,
+      )}</ul>
     </details>`;
 }
 
@@ -106,7 +117,9 @@ function Events({ events, zone }) {
   const newest = events.slice(-EVENTS_MAX).reverse();
   return html`
     <details class="events"><summary>${count(events.length, 'event')}</summary>
-      <ul>${newest.map((event) => html`
-        <li><time>${clock(timeMs(event.time), zone)}</time> <b>${visible(event.kind)}</b> ${visible(event.text)}</li>`)}</ul>
+      <ul>${newest.map(
+        (event) => html`
+        <li><time>${clock(timeMs(event.time), zone)}</time> <b>${visible(event.kind)}</b> ${visible(event.text)}</li>`,
+      )}</ul>
     </details>`;
 }

@@ -29,12 +29,27 @@ async function startUp(binary) {
   const log = join(folder, 'app.log');
   appendFileSync(log, '');
   const port = await freePort();
-  const child = spawn(binary, ['up', log, '--config', join(folder, 'config'), '--data', join(folder, 'data'), '--listen', `127.0.0.1:${port}`]);
+  const child = spawn(binary, [
+    'up',
+    log,
+    '--config',
+    join(folder, 'config'),
+    '--data',
+    join(folder, 'data'),
+    '--listen',
+    `127.0.0.1:${port}`,
+  ]);
   let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => { said += chunk; });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => {
+      said += chunk;
+    });
   const ended = new Promise((resolve) => child.on('exit', resolve));
   return {
-    url: `http://127.0.0.1:${port}/`, log, said: () => said, ended: () => child.exitCode !== null,
+    url: `http://127.0.0.1:${port}/`,
+    log,
+    said: () => said,
+    ended: () => child.exitCode !== null,
     async stop() {
       child.kill('SIGTERM');
       await ended;
