@@ -20,7 +20,7 @@ function App() {
   const [refused, setRefused] = useState(null);
   url.listener = setState;
   const change = (patch, push) => url.set(patch, push);
-  const listing = useListing(state.refresh, attempt);
+  const listing = useListing(listingEvery(state), attempt);
   const monitor = chosenMonitor(listing.value, state);
   useEffect(() => {
     document.title = monitor ? `${monitor.name} · Sunfire` : 'Sunfire';
@@ -41,7 +41,7 @@ function App() {
         <${Preferences} state=${state} change=${change} />
       </header>
       ${!monitor && html`<${StaleBanner} live=${listing}
-        everyMs=${state.refresh && Math.max(LISTING_MS_MIN, state.refresh)} zone=${state.zone} />`}
+        everyMs=${listingEvery(state)} zone=${state.zone} />`}
       <${Body} ...${{ listing, monitor, state, change, choose, attempt }} refuse=${setRefused} />
       ${asking && html`<${TokenDialog} key=${attempt} message=${asking} done=${admitted} />`}
     </div>`;
@@ -56,7 +56,7 @@ function Body({ listing, monitor, state, change, choose, attempt, refuse }) {
     : html`<main><${Missing} state=${state} monitors=${value.monitors} /></main>`;
   return html`
     <div class="columns">
-      <${Sidebar} listing=${value} cluster=${value.cluster} events=${value.events} chosen=${monitor?.name}
+      <${Sidebar} listing=${value} live=${listing} everyMs=${listingEvery(state)} chosen=${monitor?.name}
         zone=${state.zone} choose=${choose} />
       ${main}
     </div>`;
@@ -84,8 +84,9 @@ function firstOf(monitors) {
   return first;
 }
 
-function useListing(refresh, attempt) {
-  const every = refresh && Math.max(LISTING_MS_MIN, refresh);
+const listingEvery = ({ refresh }) => refresh && Math.max(LISTING_MS_MIN, refresh);
+
+function useListing(every, attempt) {
   return useLive(
     `listing ${attempt}`,
     async (cancelled) => {

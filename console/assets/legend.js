@@ -77,7 +77,8 @@ function Rest({ rest, rows, output, state, change }) {
   const fewer = TOPS.findLast((top) => top < state.top);
   return html`
     <p class="rest" data-test="rest">
-      ${state.top} of ${count(rows.length, 'group')}, those with the greatest sum of ${visible(output)} in this range;${' '}
+      ${state.top} of ${count(rows.length, 'group')}, those with the greatest sum of ${visible(output)} in this${' '}
+      range;${' '}
       ${rest} not drawn.
       ${more && html` <button class="link" onClick=${() => change({ top: more })}>Draw ${more}</button>`}
       ${fewer && html` <button class="link" onClick=${() => change({ top: fewer })}>Draw ${fewer}</button>`}

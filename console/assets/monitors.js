@@ -3,6 +3,8 @@ import { html, useState } from './dom.js';
 import { serverNow } from './api.js';
 import { clock, duration } from './format.js';
 import { timeMs } from './grid.js';
+import { useNow } from './live.js';
+import { isStale } from './notices.js';
 import { missingText } from './states.js';
 import { count, visible } from './text.js';
 
@@ -34,8 +36,9 @@ export function sortedMonitors(monitors, now) {
   return [...monitors].sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
 }
 
-export function Sidebar({ listing, cluster, events, chosen, zone, choose }) {
+export function Sidebar({ listing, live, everyMs, chosen, zone, choose }) {
   const [text, setText] = useState('');
+  const { cluster, events } = listing;
   const now = serverNow();
   const all = sortedMonitors(listing.monitors ?? [], now);
   const found = all.filter((monitor) => monitor.name.toLowerCase().includes(text.trim().toLowerCase()));
@@ -48,13 +51,23 @@ export function Sidebar({ listing, cluster, events, chosen, zone, choose }) {
         html`<input type="search" placeholder="Find a monitor" aria-label="Find a monitor"
         value=${text} onInput=${(event) => setText(event.target.value)} />`
       }
+      <${Stale} live=${live} everyMs=${everyMs} />
       <ul class="monitors" data-test="monitors">
         ${found.map((monitor) => html`<${Entry} key=${monitor.name} ...${{ monitor, now, choose }}
           current=${monitor.name === chosen} />`)}
       </ul>
-      ${cluster && html`<${Nodes} cluster=${cluster} />`}
+      ${cluster ? html`<${Nodes} cluster=${cluster} />` : html`<p class="nodes bad">The nodes are not known.</p>`}
       ${events?.length > 0 && html`<${Events} events=${events} zone=${zone} />`}
     </nav>`;
+}
+
+/** A list that is not being updated must not look well. */
+function Stale({ live, everyMs }) {
+  const now = useNow();
+  if (!isStale(live, everyMs, now)) return null;
+  const why = live.error ? `: ${visible(live.error.message)}` : '';
+  return html`<p class="problem small" data-test="stale-list">
+    This list is ${duration(now - live.at)} old and is not being updated${why}.</p>`;
 }
 
 function Mistakes({ mistakes }) {

@@ -55,7 +55,7 @@ async function answer(request, response, scenario) {
   if (scenario.token && request.headers.authorization !== `Bearer ${scenario.token}`) {
     return json(response, 401, { status: 'error', errorType: 'unauthorized', error: 'a bearer token is needed here' });
   }
-  if (scenario.failing)
+  if (scenario.failing && url.pathname.startsWith(scenario.failing.path ?? '/'))
     return json(response, scenario.failing.status, { status: 'error', errorType: 'x', error: scenario.failing.error });
   const [status, body] = route(url, scenario);
   return json(response, status, body);

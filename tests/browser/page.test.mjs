@@ -624,6 +624,21 @@ describe('when things are not well', () => {
   );
 
   onPage(
+    'a list of monitors that fails alone is said beside the list',
+    '?m=looks&refresh=1',
+    async (page, scenario) => {
+      await drawn(page);
+      scenario.failing = { path: '/api/v1/monitors', status: 503, error: 'the brain does not answer' };
+      await page.getByText(/This list is .* old and is not being updated: the brain does not answer/).waitFor();
+      assert.equal(await seen(page, 'stale').count(), 0, 'the chart goes on');
+      scenario.failing = { path: '/api/v1/cluster', status: 503, error: 'the brain does not answer' };
+      await page.getByText('The nodes are not known').waitFor();
+      await seen(page, 'stale-list').waitFor({ state: 'detached' });
+    },
+    { allow: NETWORK },
+  );
+
+  onPage(
     'without a monitor the page says how to go on',
     '',
     async (page) => {
