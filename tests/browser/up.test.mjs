@@ -12,6 +12,8 @@ import { skipped } from './skip.mjs';
 
 /** From a line to the chart takes seconds; a loaded machine takes more. */
 const DEADLINE_MS = 60_000;
+/** Between two questions whether it is ready: asking without a pause would take the CPU that it starts with. */
+const POLL_MS = 50;
 const LINES = 40;
 
 /** A port that was free a moment ago. */
@@ -66,7 +68,7 @@ async function ready(up, path) {
     const answer = await fetch(new URL(path, up.url)).catch(() => null);
     if (answer?.ok) return;
     if (Date.now() > until) throw new Error(`${path} never answered with success: ${up.said()}`);
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
