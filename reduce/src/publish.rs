@@ -4,12 +4,13 @@ use crate::completeness::Hosts;
 use crate::point::{Flag, Header, Point, WindowState};
 use crate::value::{OutputValue, evaluate};
 use logline::mutant::{self, Mutant};
-use map::groups::{Groups, merge_states};
+use map::groups::{Folded, Groups, merge_states};
 use map::invariant;
 use map::invariant::Invariant;
 use map::partial::{Partial, WindowPartial};
 use map::plan::{OutputNode, Shape};
 use map::state::State;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,15 +45,83 @@ pub enum Windows {
     },
 }
 
+/// What is said of one window beside its counts.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Hosts that are ok, and those that are not.
+    pub hosts: Hosts,
+    /// How final it is.
+    pub state: WindowState,
+    /// Flags, sorted; [`Flag::GroupsFolded`] is found out from the counts besides.
+    pub flags: Vec<Flag>,
+    /// Which revision.
+    pub revision: u64,
+}
+
 /// The points of a monitor's windows, by window, then group.
 pub fn publish(shape: &Shape, partial: &Partial, answer: &Answer, windows: Windows) -> Vec<Point> {
-    let publisher = Publisher::new(shape, answer);
+    let publisher = Publisher::new(shape);
     let empty = WindowPartial::new(&shape.kinds, 1);
     let starts = window_starts(shape, partial, windows);
     starts
         .into_iter()
-        .flat_map(|start| publisher.window(start, partial.windows.get(&start).unwrap_or(&empty)))
+        .flat_map(|start| {
+            let facts = answer.facts(start, shape.window_ns);
+            publisher.window(start, &facts, partial.windows.get(&start).unwrap_or(&empty))
+        })
         .collect()
+}
+
+impl Answer {
+    /// What holds for the window that starts here.
+    fn facts(&self, start_ns: i64, length_ns: i64) -> Facts {
+        let end_ns = start_ns.saturating_add(length_ns);
+        let mut ranges = self.ambiguous_ns.iter();
+        let is_ambiguous = ranges.any(|range| range.start < end_ns && start_ns < range.end);
+        Facts {
+            hosts: self.hosts.clone(),
+            state: self.state,
+            flags: is_ambiguous.then_some(Flag::AmbiguousTime).into_iter().collect(),
+            revision: 1,
+        }
+    }
+}
+
+/// A window as it is shown: the groups with most records, ties by their columns, as many as an answer keeps; the rest
+/// in one (M6). Doing it twice changes nothing, and the totals stay what they were.
+pub fn limited(shape: &Shape, window: &WindowPartial) -> WindowPartial {
+    let (kept, other) = divided(shape, &window.groups);
+    let mut groups = Groups::new(Arc::clone(&shape.kinds), kept.len());
+    for row in &kept {
+        groups.take_in(row.key, row.records, &row.states);
+    }
+    if let Some((records, states)) = other {
+        groups.take_in_folded(&Folded { records, states });
+    }
+    WindowPartial {
+        records: window.records,
+        lost: window.lost,
+        head_lines: window.head_lines,
+        bad_values: window.bad_values.clone(),
+        groups,
+    }
+}
+
+/// Whether a window may be shown: each record counted once at most, and none lost from sight by folding groups. If
+/// not, it must be flagged [`Flag::Poisoned`], and its values are withheld.
+pub fn is_sound(shape: &Shape, window: &WindowPartial) -> bool {
+    let kept: u64 = window.groups.iter().map(|(group, _)| group.records).sum();
+    let selected = kept + window.groups.folded().map_or(0, |folded| folded.records);
+    let once = match shape.is_filtered {
+        true => selected <= window.records,
+        false => selected == window.records,
+    };
+    invariant!(
+        Invariant::C4Once,
+        once,
+        "{selected} records in groups, {} in the window",
+        window.records
+    )
 }
 
 fn window_starts(shape: &Shape, partial: &Partial, windows: Windows) -> Vec<i64> {
@@ -77,78 +146,112 @@ fn window_starts(shape: &Shape, partial: &Partial, windows: Windows) -> Vec<i64>
         .collect()
 }
 
-struct Publisher<'a> {
+/// Makes points of windows of one shape.
+#[derive(Debug)]
+pub struct Publisher<'a> {
     shape: &'a Shape,
-    answer: &'a Answer,
     monitor: Arc<str>,
     group_names: Vec<Arc<str>>,
     output_names: Vec<Arc<str>>,
 }
 
-/// A group of the answer: its columns, records and states.
+/// A group of the answer: its key, columns, records and states.
 struct Row<'a> {
+    key: &'a [u8],
     columns: Vec<Option<&'a [u8]>>,
     records: u64,
-    states: std::borrow::Cow<'a, [State]>,
+    states: Cow<'a, [State]>,
+}
+
+/// Records and states of the groups beyond the limit.
+type Other = (u64, Vec<State>);
+
+/// The groups with most records, ties by their columns, as many as an answer keeps; the rest in one.
+fn divided<'w>(shape: &Shape, groups: &'w Groups) -> (Vec<Row<'w>>, Option<Other>) {
+    let mut rows: Vec<Row<'w>> = groups
+        .iter()
+        .map(|(group, states)| Row {
+            key: group.key(),
+            columns: group.columns(),
+            records: group.records,
+            states: states.into(),
+        })
+        .collect();
+    let mut other: Option<Other> = groups.folded().map(|folded| (folded.records, folded.states.clone()));
+    let limit = shape.answer_groups.max(1);
+    if rows.len() > limit {
+        if !mutant::is(Mutant::FirstComeGroups) {
+            rows.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| a.columns.cmp(&b.columns)));
+        }
+        for row in rows.drain(limit..) {
+            match &mut other {
+                Some((records, states)) => {
+                    *records += row.records;
+                    merge_states(states, &row.states);
+                }
+                None => other = Some((row.records, row.states.into_owned())),
+            }
+        }
+    }
+    (rows, other)
 }
 
 impl<'a> Publisher<'a> {
-    fn new(shape: &'a Shape, answer: &'a Answer) -> Self {
+    /// For windows of this shape.
+    pub fn new(shape: &'a Shape) -> Self {
         Self {
             shape,
-            answer,
             monitor: shape.monitor.as_str().into(),
             group_names: shape.group_names.iter().map(|name| name.as_str().into()).collect(),
             output_names: shape.outputs.iter().map(|output| output.name.as_str().into()).collect(),
         }
     }
 
-    fn window(&self, start_ns: i64, window: &WindowPartial) -> Vec<Point> {
-        let (mut rows, folded) = self.limited(&window.groups);
-        if !self.is_sound(window, &rows, folded.as_ref()) {
-            return vec![self.poisoned(start_ns, window)];
+    /// The points of one window, by group.
+    pub fn window(&self, start_ns: i64, facts: &Facts, window: &WindowPartial) -> Vec<Point> {
+        let (mut rows, other) = divided(self.shape, &window.groups);
+        if facts.flags.contains(&Flag::Poisoned) || !self.is_sound(facts, window, &rows) {
+            return vec![self.poisoned(start_ns, facts, window)];
         }
         rows.sort_by(|a, b| a.columns.cmp(&b.columns));
-        rows.extend(folded);
-        let is_folded = rows.last().is_some_and(|row| self.is_other(row));
-        let header = Arc::new(self.header(start_ns, window, is_folded));
+        let is_folded = other.is_some() && !self.group_names.is_empty();
+        rows.extend(other.map(|(records, states)| Row {
+            key: &[],
+            columns: vec![Some(OTHER.as_bytes()); self.group_names.len()],
+            records,
+            states: states.into(),
+        }));
+        let header = Arc::new(self.header(start_ns, facts, window, is_folded));
         if rows.is_empty() {
             return vec![self.empty(header)];
         }
         rows.iter().map(|row| self.point(&header, row)).collect()
     }
 
-    /// What must hold of a window before it is shown: each record counted once at most, none lost from sight by folding
-    /// groups, and no more groups than were asked for.
-    fn is_sound(&self, window: &WindowPartial, rows: &[Row<'_>], folded: Option<&Row<'_>>) -> bool {
-        let selected: u64 = rows.iter().chain(folded).map(|row| row.records).sum();
-        let once = match self.shape.is_filtered {
-            true => selected <= window.records,
-            false => selected == window.records,
-        };
-        let hosts = &self.answer.hosts;
-        invariant!(
-            Invariant::C4Once,
-            once,
-            "{selected} records in groups, {} in the window",
-            window.records
-        ) && invariant!(
-            Invariant::C8Bounded,
-            rows.len() <= self.limit(),
-            "{} groups shown",
-            rows.len()
-        ) && invariant!(
-            Invariant::C2Honest,
-            hosts.percent() != Some(100) || hosts.missing.is_empty(),
-            "100 % with {:?} missing",
-            hosts.missing
-        )
+    /// What must hold of a window before it is shown: its counts are sound, there are no more groups than were asked
+    /// for, and 100 % means that no host is missing.
+    fn is_sound(&self, facts: &Facts, window: &WindowPartial, rows: &[Row<'_>]) -> bool {
+        let hosts = &facts.hosts;
+        is_sound(self.shape, window)
+            && invariant!(
+                Invariant::C8Bounded,
+                rows.len() <= self.shape.answer_groups.max(1),
+                "{} groups shown",
+                rows.len()
+            )
+            && invariant!(
+                Invariant::C2Honest,
+                hosts.percent() != Some(100) || hosts.missing.is_empty(),
+                "100 % with {:?} missing",
+                hosts.missing
+            )
     }
 
     /// A window that broke a promise: one point that says so and no value.
-    fn poisoned(&self, start_ns: i64, window: &WindowPartial) -> Point {
-        let mut header = self.header(start_ns, window, false);
+    fn poisoned(&self, start_ns: i64, facts: &Facts, window: &WindowPartial) -> Point {
+        let mut header = self.header(start_ns, facts, window, false);
         header.flags.push(Flag::Poisoned);
+        header.flags.dedup();
         let values = self.output_names.iter().cloned().map(|name| (name, OutputValue::Null));
         Point {
             header: Arc::new(header),
@@ -157,70 +260,23 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    fn limit(&self) -> usize {
-        self.shape.answer_groups.max(1)
-    }
-
-    fn is_other(&self, row: &Row<'_>) -> bool {
-        !row.columns.is_empty() && row.columns.iter().all(|column| *column == Some(OTHER.as_bytes()))
-    }
-
-    /// The groups with most records, ties by key, as many as the answer keeps; the rest in one.
-    fn limited<'w>(&self, groups: &'w Groups) -> (Vec<Row<'w>>, Option<Row<'w>>) {
-        let mut rows: Vec<Row<'w>> = groups
-            .iter()
-            .map(|(group, states)| Row {
-                columns: group.columns(),
-                records: group.records,
-                states: states.into(),
-            })
-            .collect();
-        let mut folded: Option<Vec<State>> = groups.folded().map(|folded| folded.states.clone());
-        let mut folded_records = groups.folded().map_or(0, |folded| folded.records);
-        let limit = self.limit();
-        if rows.len() > limit {
-            if !mutant::is(Mutant::FirstComeGroups) {
-                rows.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| a.columns.cmp(&b.columns)));
-            }
-            for row in rows.drain(limit..) {
-                folded_records += row.records;
-                match &mut folded {
-                    Some(states) => merge_states(states, &row.states),
-                    None => folded = Some(row.states.into_owned()),
-                }
-            }
+    fn header(&self, start_ns: i64, facts: &Facts, window: &WindowPartial, is_folded: bool) -> Header {
+        let mut flags = facts.flags.clone();
+        if is_folded && !flags.contains(&Flag::GroupsFolded) {
+            flags.insert(0, Flag::GroupsFolded);
         }
-        let other = folded.map(|states| Row {
-            columns: vec![Some(OTHER.as_bytes()); self.group_names.len()],
-            records: folded_records,
-            states: states.into(),
-        });
-        (rows, other)
-    }
-
-    fn header(&self, start_ns: i64, window: &WindowPartial, is_folded: bool) -> Header {
-        let end_ns = start_ns.saturating_add(self.shape.window_ns);
-        let is_ambiguous = self
-            .answer
-            .ambiguous_ns
-            .iter()
-            .any(|range| range.start < end_ns && start_ns < range.end);
-        let flags = is_folded
-            .then_some(Flag::GroupsFolded)
-            .into_iter()
-            .chain(is_ambiguous.then_some(Flag::AmbiguousTime));
         Header {
             monitor: Arc::clone(&self.monitor),
             start_ns,
             window_ms: (self.shape.window_ns / 1_000_000) as u64,
-            hosts: self.answer.hosts.clone(),
+            hosts: facts.hosts.clone(),
             records: window.records,
             lost: window.lost,
             head_lines: window.head_lines,
             bad_values: self.bad_values(&window.bad_values),
-            flags: flags.collect(),
-            state: self.answer.state,
-            revision: 1,
+            flags,
+            state: facts.state,
+            revision: facts.revision,
         }
     }
 

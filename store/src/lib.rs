@@ -4,10 +4,22 @@
 //! header or a body says; they are bytes that `reduce` wrote and `reduce` reads. Whoever needs points on another node
 //! asks by [`protocol`].
 
+mod answer;
+mod embedded;
+mod group;
+mod handle;
+#[cfg(test)]
+mod model;
+pub mod node;
 pub mod protocol;
+pub mod retention;
+#[cfg(test)]
+mod tests;
 mod traits;
 
+pub use embedded::{EmbeddedStore, FILE_NAME, OpenError};
+pub use handle::{StoreHandle, settings};
 pub use traits::{
-    Document, Fence, PieceChange, PieceRow, Store, StoreError, StoreStatus, StoredPiece, StoredWindow, WindowWrite,
-    WriteOutcome,
+    Document, Fence, Page, PieceChange, PieceRow, Store, StoreError, StoreStatus, StoredPiece, StoredWindow,
+    WindowSelection, WindowWrite, WriteOutcome,
 };

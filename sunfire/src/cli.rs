@@ -1,5 +1,6 @@
 //! The command line: one declaration makes parsing, help, completions and the manual page.
 
+use crate::client::ServerArguments;
 use crate::exit::Exit;
 use crate::output::Format;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -26,6 +27,10 @@ pub enum Command {
     Check(CheckArguments),
     /// Run the agent of a host: it finds log bytes below its roots and sends them to those who pull
     Agent(AgentArguments),
+    /// Ask a running console; exits 0 if the answer is complete, 3 if it is not
+    Query(QueryArguments),
+    /// Say what runs where, who is expected, and which windows are below 100 % and why
+    Status(StatusArguments),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print completions for a shell
@@ -117,6 +122,30 @@ pub struct AgentArguments {
     /// The agent's own file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// Arguments of `query`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  sunfire query 'select sum(requests) from sunfire_http since 5m'
+  sunfire query 'select * from pay where op = \"refund\" since 1h' --format csv")]
+pub struct QueryArguments {
+    /// The question, in MQL
+    pub query: String,
+    /// Which console
+    #[command(flatten)]
+    pub server: ServerArguments,
+    /// Format of the answer [default: table on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Which console
+    #[command(flatten)]
+    pub server: ServerArguments,
 }
 
 /// Prints completions for a shell.

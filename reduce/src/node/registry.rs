@@ -1,0 +1,197 @@
+//! What is installed on a Reduce: tells owners what Brains want, and refuses Brains that are deposed (M4).
+
+use super::Shared;
+use super::owner::{Note, Owner};
+use crate::ledger::Terms;
+use crate::protocol::{MonitorStatus, MonitorTask, ReduceAnswer, ReduceRequest, ReduceStatus};
+use lika::actor::{Actor, Context, Failure, Handler, LifeState, Mailbox, Message, Options, RestartLimit};
+use map::plan::Plan;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Most versions of monitors on one node: each has an actor and a ledger of its windows.
+const MONITORS_MAX: usize = 20_000;
+/// How long an owner may work on one message: it waits for the store, which has a shorter patience of its own.
+const PROGRESS_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A Brain's request.
+pub(super) struct Ask(pub(super) ReduceRequest);
+
+impl Message for Ask {
+    type Reply = ReduceAnswer;
+}
+
+struct Installed {
+    /// What its owner is built from: the newest task.
+    task: Rc<RefCell<MonitorTask>>,
+    owner: Mailbox<Owner>,
+}
+
+/// All that is installed.
+pub(super) struct Registry {
+    shared: Rc<Shared>,
+    /// The highest epoch that was heard of.
+    epoch: u64,
+    /// By monitor and version.
+    installed: BTreeMap<(String, u64), Installed>,
+}
+
+impl Registry {
+    pub(super) fn new(shared: Rc<Shared>) -> Self {
+        Self {
+            shared,
+            epoch: 0,
+            installed: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a request comes from a topology that is no longer in force.
+    fn refused(&mut self, epoch: u64) -> Option<ReduceAnswer> {
+        if epoch < self.epoch {
+            return Some(ReduceAnswer::Stale { epoch: self.epoch });
+        }
+        self.epoch = epoch;
+        None
+    }
+
+    async fn install(&mut self, task: MonitorTask, context: &mut Context<Self>) -> ReduceAnswer {
+        if let Some(refused) = self.refused(task.epoch) {
+            return refused;
+        }
+        let terms = match terms_of(&task, &self.shared) {
+            Ok(terms) => terms,
+            Err(why) => return ReduceAnswer::Invalid(why),
+        };
+        let key = (task.monitor.clone(), task.version);
+        if let Some(known) = self.installed.get(&key) {
+            known.task.replace(task);
+            return match known.owner.tell_when_room(Note::Changed).await {
+                Ok(()) => ReduceAnswer::Done,
+                Err(_gone) => ReduceAnswer::Unknown,
+            };
+        }
+        if self.installed.len() >= MONITORS_MAX {
+            return ReduceAnswer::Invalid(format!(
+                "this node has {MONITORS_MAX} monitors, which is the most it takes: install it on another one"
+            ));
+        }
+        let task = Rc::new(RefCell::new(task));
+        let (shared, newest) = (Rc::clone(&self.shared), Rc::clone(&task));
+        let options = Options {
+            progress_deadline: PROGRESS_DEADLINE,
+            // A monitor that always fails is tried for ever, ever more seldom: its neighbours are not to suffer.
+            restart_limit: RestartLimit {
+                restarts: u32::MAX,
+                within: Duration::from_secs(60),
+            },
+            ..Options::named(format!("{}:{}", key.0, key.1))
+        };
+        let owner = context.spawn_child(options, move || {
+            Owner::new(Rc::clone(&shared), terms.clone(), Rc::clone(&newest))
+        });
+        self.installed.insert(key, Installed { task, owner });
+        ReduceAnswer::Done
+    }
+
+    async fn remove(&mut self, key: (String, u64), epoch: u64) -> ReduceAnswer {
+        if let Some(refused) = self.refused(epoch) {
+            return refused;
+        }
+        if let Some(known) = self.installed.remove(&key) {
+            // An owner that is gone has nothing to be removed.
+            let _gone = known.owner.tell_when_room(Note::Remove).await;
+        }
+        ReduceAnswer::Done
+    }
+
+    async fn repair(&mut self, key: (String, u64), epoch: u64, windows: Vec<i64>) -> ReduceAnswer {
+        if let Some(refused) = self.refused(epoch) {
+            return refused;
+        }
+        let Some(known) = self.installed.get(&key) else {
+            return ReduceAnswer::Unknown;
+        };
+        match known.owner.tell_when_room(Note::Repair(windows)).await {
+            Ok(()) => ReduceAnswer::Done,
+            Err(_gone) => ReduceAnswer::Unknown,
+        }
+    }
+
+    fn status(&self) -> ReduceStatus {
+        let monitors = self.installed.values().map(|known| status_of(known));
+        ReduceStatus {
+            monitors: monitors.collect(),
+            written: self.shared.written.load(Ordering::Relaxed),
+            refused: self.shared.refused.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn status_of(known: &Installed) -> MonitorStatus {
+    let task = known.task.borrow();
+    let state = known.owner.state().map(|status| (*status).clone());
+    let mut status = state.unwrap_or_else(|| MonitorStatus {
+        monitor: task.monitor.clone(),
+        version: task.version,
+        epoch: task.epoch,
+        newest_ns: None,
+        windows: 0,
+        below: 0,
+        below_windows: Vec::new(),
+        troubles: Vec::new(),
+    });
+    if let LifeState::BackingOff(exit) | LifeState::Ended(exit) = known.owner.observe().life {
+        status.troubles.push(format!("its owner {exit}; it is built anew"));
+    }
+    status
+}
+
+/// Reads a task's definition.
+fn terms_of(task: &MonitorTask, shared: &Shared) -> Result<Terms, String> {
+    let monitor = (shared.config.read_definition)(&task.definition)?;
+    let plan = Plan::new(&monitor).map_err(|error| error.to_string())?;
+    if plan.window_ns <= 0 {
+        return Err("its windows have no length: set `window`".to_owned());
+    }
+    let mut shape = plan.shape();
+    shape.monitor.clone_from(&task.monitor);
+    let grace_ns = i64::try_from(monitor.grace_ms)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000_000);
+    Ok(Terms {
+        shape: Arc::new(shape),
+        grace_ns,
+    })
+}
+
+impl Actor for Registry {
+    type State = usize;
+
+    fn observe(&self) -> usize {
+        self.installed.len()
+    }
+}
+
+impl Handler<Ask> for Registry {
+    async fn handle(&mut self, Ask(request): Ask, context: &mut Context<Self>) -> Result<ReduceAnswer, Failure> {
+        Ok(match request {
+            ReduceRequest::Install(task) => self.install(*task, context).await,
+            ReduceRequest::Remove {
+                monitor,
+                version,
+                epoch,
+            } => self.remove((monitor, version), epoch).await,
+            ReduceRequest::Repair {
+                monitor,
+                version,
+                epoch,
+                windows,
+            } => self.repair((monitor, version), epoch, windows).await,
+            ReduceRequest::Status => ReduceAnswer::Status(self.status()),
+        })
+    }
+}

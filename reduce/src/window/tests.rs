@@ -1,0 +1,1 @@
+//! Windows, case by case.
