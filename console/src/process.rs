@@ -48,12 +48,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1024 connections, 8 questions at a time, 30 s for each, an access log of 64 MiB.
+    /// 1024 connections, 8 questions at a time, 10 s for each (less than the page waits), an access log of 64 MiB.
     fn default() -> Self {
         Self {
             connections_max: 1024,
             questions_max: 8,
-            query_patience: Duration::from_secs(30),
+            query_patience: Duration::from_secs(10),
             access_log_bytes_max: 64 << 20,
         }
     }

@@ -71,7 +71,13 @@ pub(super) fn question(text: &str) -> Result<Question, Mistake> {
     check_ranges(&clauses)?;
     match clauses.source {
         Some(_) => stored::query(clauses).map(|query| Question::Stored(Box::new(query))),
-        None => monitor(clauses).map(|monitor| Question::Monitor(Box::new(monitor))),
+        None => {
+            match clauses.star.clone().filter(|_| clauses.log.is_none()) {
+                Some(star) => Err(Mistake::new(star, "everything of which monitor?")
+                    .hint("name it: select * from <monitor> since 30m")),
+                None => monitor(clauses).map(|monitor| Question::Monitor(Box::new(monitor))),
+            }
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! MQL, the one language of monitors, stored points and questions to raw logs: text to a validated `Monitor` or `Expr`.
 //!
 //! `lexer` makes tokens, `parser` and `call` expressions, `clauses` the query around them, `rule` its `parse` clause,
-//! `stored` what a question about stored points may say, and `check` refuses what parses but can't be meant. No part of it does I/O or panics on any text.
+//! `stored` what a question about stored points may say, and `check` refuses what parses but can't be meant. No part of
+//! it does I/O or panics on any text.
 
 mod call;
 pub(crate) mod check;

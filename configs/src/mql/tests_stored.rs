@@ -56,12 +56,13 @@ fn stored_points_are_asked_by_name() {
     );
     check(
         "select avg(cpu.util), max(load.load1) from system where app='AppTest' since 30m",
-        "avg(cpu.util): avg(cpu.util), max(load.load1): max(load.load1) | system | (= @app 'AppTest') | - | None | 30m - - \
-         | None",
+        "avg(cpu.util): avg(cpu.util), max(load.load1): max(load.load1) | system | (= @app 'AppTest') | - | None | 30m \
+         - - | None",
     );
     check(
         "select * from spring filter class='classA' and method='methodB' where ip='192.168.1.1' since 1h",
-        "* | spring | (and (and (= class 'classA') (= method 'methodB')) (= @ip '192.168.1.1')) | - | None | 1h - - | None",
+        "* | spring | (and (and (= class 'classA') (= method 'methodB')) (= @ip '192.168.1.1')) | - | None | 1h - - | \
+         None",
     );
 }
 
@@ -77,8 +78,8 @@ fn names_ranges_and_arithmetic() {
     );
     check(
         "select 100 * sum(errors) / sum(requests) as share from m from 2026-11-23T07:00:00Z to 2026-11-23T08:00:00Z",
-        "share: (/ (* 100 sum(errors)) sum(requests)) | m | - | - | None | - 2026-11-23T07:00:00Z 2026-11-23T08:00:00Z | \
-         None",
+        "share: (/ (* 100 sum(errors)) sum(requests)) | m | - | - | None | - 2026-11-23T07:00:00Z 2026-11-23T08:00:00Z \
+         | None",
     );
     check("select a since 1h from m", "a: a | m | - | - | None | 1h - - | None");
     check(
@@ -132,8 +133,8 @@ fn mistakes_about_stored_points() {
     );
     check_mistake(
         "select a from m app x",
-        "21: x: `app` belongs to a monitor, not to a question about stored points (write it as a condition: where app = \
-         '…')",
+        "21: x: `app` belongs to a monitor, not to a question about stored points (write it as a condition: where app \
+         = '…')",
     );
     check_mistake(
         "select a from m having a > 1",
@@ -152,13 +153,17 @@ fn mistakes_about_stored_points() {
         "23: 5m: `since` and `from … to` are both given (keep one of them)",
     );
     check_mistake(
+        "select * since 5m",
+        "8: *: everything of which monitor? (name it: select * from <monitor> since 30m)",
+    );
+    check_mistake(
         "select count() since 5m",
         "1: select count() since 5m: the query names no monitor to ask (write: select … from <monitor> since 30m)",
     );
     check_mistake(
         "select count() from log '/x'",
-        "1: select count() from log '/x': raw logs cannot be asked here (yet) (ask a monitor's stored points: select … \
-         from <monitor>; local files are asked by `sunfire eval`)",
+        "1: select count() from log '/x': raw logs cannot be asked here (yet) (ask a monitor's stored points: select \
+         … from <monitor>; local files are asked by `sunfire eval`)",
     );
 }
 

@@ -94,7 +94,7 @@ impl Doors {
             .and_then(|host| host.to_str().ok())
             .unwrap_or_default();
         let name = name_of(host).to_lowercase();
-        if names.iter().any(|known| *known == name) {
+        if names.contains(&name) {
             return Ok(());
         }
         let message = format!("this console is not called `{name}`");

@@ -5,6 +5,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use configs::Diagnostic;
 use serde::Serialize;
+use store::StoreError;
 
 /// Something that was asked and has no answer.
 #[derive(Debug)]
@@ -102,6 +103,9 @@ impl From<QueryError> for Refusal {
         let refusal = match &error {
             QueryError::Text(_) => Self::bad(message),
             QueryError::UnknownMonitor(_) => Self::not_found(message),
+            QueryError::Store(StoreError::TooMuch { .. }) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "execution", message)
+            }
             QueryError::Store(_) => Self::unavailable(message),
             QueryError::Unreadable(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message),
             QueryError::Unfit(_) | QueryError::TooMuch { .. } => {

@@ -302,7 +302,8 @@ async fn mistakes_are_told_with_status_place_and_hint() {
             "422 \"execution\" \"`m` has no column `nn`\"",
             "422 \"execution\" \"`p50_ms` is a percentile: an average of such values is no value of the whole\"",
             "404 \"not_found\" \"there is no monitor `nothing` with stored points\"",
-            "422 \"execution\" \"windows would be over 100000: ask for a shorter range, a longer `every`, or fewer groups\"",
+            "422 \"execution\" \"windows would be over 100000: ask for a shorter range, a longer `every`, or fewer \
+             groups\"",
             "400 \"bad_data\" \"the parameter `q` is missing\"",
             "404 \"not_found\" \"there is nothing at /api/v1/nothing\"",
             "400 \"bad_data\" \"the parameter `window` is missing\"",

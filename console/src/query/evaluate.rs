@@ -15,8 +15,8 @@ use std::sync::Arc;
 /// Columns of a group of the answer.
 type Group = Vec<Option<Vec<u8>>>;
 
-/// The groups with most records in all of the answer, ties by key, as many as `limit`; the rest are folded in each step.
-/// They are chosen for the whole answer and not for each step, so that a chart has `limit` lines and one more.
+/// The groups with most records in all of the answer, ties by key, as many as `limit`; the rest are folded in each
+/// step. They are chosen for the whole answer and not for each step, so that a chart has `limit` lines and one more.
 pub(crate) fn limit_groups(steps: &mut [Finished], limit: usize) {
     let mut records: BTreeMap<&Group, u64> = BTreeMap::new();
     for row in steps

@@ -257,8 +257,8 @@ impl Step {
     }
 }
 
-/// Whether folded groups may belong to the rows of an answer: not to those of the monitor's own groups, which are whole,
-/// nor to a total of all, which has them.
+/// Whether folded groups may belong to the rows of an answer: not to those of the monitor's own groups, which are
+/// whole, nor to a total of all, which has them.
 fn is_folding_felt(plan: &Plan) -> bool {
     match plan.detail {
         Detail::Stored => false,
@@ -382,7 +382,7 @@ fn include(end: &mut Option<i128>, over: &OverPoints, value: Option<i128>) {
     };
 }
 
-/// A value's text in 10⁻⁹, exactly as it is shown; `None` beyond what an `i128` holds, which no sum of decimals reaches.
+/// A value's text in 10⁻⁹, exactly as it is shown; `None` beyond what an `i128` holds, which no sum of decimals is.
 fn nanos_of(text: &str) -> Option<i128> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(unsigned) => (-1, unsigned),

@@ -20,6 +20,10 @@ mod run;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_docs;
+#[cfg(test)]
+mod tests_laws;
+#[cfg(test)]
 pub(crate) mod tests_world;
 
 pub use answer::{Answer, Completeness, QueryPoint};

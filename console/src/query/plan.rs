@@ -66,6 +66,9 @@ pub(crate) enum Detail {
     Coarser,
 }
 
+/// Names and places of the columns that group an answer.
+pub(crate) type Grouping = Vec<(Arc<str>, usize)>;
+
 /// A question compiled for a version of a monitor.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -81,7 +84,7 @@ pub(crate) struct Plan {
     /// Conditions inside aggregates; the states of a row are kept once for all groups, and once for each of these.
     pub(crate) conditions: Vec<Condition>,
     /// Names and places of the columns that group the answer.
-    pub(crate) grouping: Vec<(Arc<str>, usize)>,
+    pub(crate) grouping: Grouping,
     pub(crate) detail: Detail,
     pub(crate) outputs: Vec<(Arc<str>, Term)>,
     pub(crate) over_points: Vec<OverPoints>,
@@ -204,8 +207,9 @@ impl Question<'_> {
         ))
     }
 
-    /// The columns that group the answer. `*` asks for points as they are; outputs without `group by` are of all groups.
-    fn grouping(&self, shape: &Shape) -> Result<(Vec<(Arc<str>, usize)>, Detail), QueryError> {
+    /// The columns that group the answer. `*` asks for points as they are; outputs without `group by` are of all
+    /// groups.
+    fn grouping(&self, shape: &Shape) -> Result<(Grouping, Detail), QueryError> {
         let stored = shape.group_names.len();
         let Some(group_by) = &self.query.group_by else {
             if self.query.select == Select::All || stored == 0 {

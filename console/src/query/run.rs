@@ -1,4 +1,5 @@
-//! A question asked of a store: which windows are read, within which bounds, and what is said of those that are not there.
+//! A question asked of a store: which windows are read, within which bounds, and what is said of those that are not
+//! there.
 
 use super::answer::{Answer, QueryPoint};
 use super::error::QueryError;
@@ -26,8 +27,13 @@ pub const STORED_BYTES_MAX: u64 = 512 << 20;
 pub const POINTS_MAX: u64 = 200_000;
 /// Most bytes of one answer, before compression.
 pub const ANSWER_BYTES_MAX: u64 = 128 << 20;
-/// Most windows that are read at a time, so that a question that nobody waits for any more ends soon.
-const PAGE_WINDOWS: usize = 1_000;
+/// About the most bytes that are read at a time, so that little is held, and a question that nobody waits for any more
+/// ends soon.
+const PAGE_BYTES: usize = 8 << 20;
+/// Most windows that are read at a time.
+const PAGE_WINDOWS_MAX: usize = 2_000;
+/// Windows that are read first, when nobody knows yet how large they are.
+const PAGE_WINDOWS_FIRST: usize = 16;
 /// Most warnings of one answer; the rest would say the same.
 const WARNINGS_MAX: usize = 20;
 /// Most gaps that are named one by one.
@@ -45,14 +51,16 @@ pub async fn run(store: &dyn Points, text: &str, now_ns: i64) -> Result<Answer, 
     let (shapes, newest) = shapes(store, text, &query).await?;
     let mut evaluation = Evaluation::new(text, query, shapes, newest, now_ns)?;
     let mut next_ns = evaluation.windows.start;
+    let mut most = PAGE_WINDOWS_FIRST;
     loop {
         let range = next_ns..evaluation.windows.end;
         if range.is_empty() {
             break;
         }
-        let page = store.windows(&name, range, PAGE_WINDOWS).await?;
+        let page = store.windows(&name, range, most).await?;
         let Some(last) = page.last() else { break };
         next_ns = last.window_ns.saturating_add(1);
+        most = windows_of_a_page(&page);
         let work = tokio::task::spawn_blocking(move || {
             let taken = evaluation.take_all(page);
             (evaluation, taken)
@@ -63,6 +71,12 @@ pub async fn run(store: &dyn Points, text: &str, now_ns: i64) -> Result<Answer, 
     }
     let work = tokio::task::spawn_blocking(move || evaluation.finish());
     work.await.map_err(|error| QueryError::Unreadable(error.to_string()))?
+}
+
+/// How many windows to read next, if they are as large as these.
+fn windows_of_a_page(page: &[StoredWindow]) -> usize {
+    let bytes: usize = page.iter().map(|window| window.header.len() + window.body.len()).sum();
+    (PAGE_BYTES * page.len() / bytes.max(1)).clamp(1, PAGE_WINDOWS_MAX)
 }
 
 /// The meanings of the monitor's versions, and the version of its newest window.
@@ -349,7 +363,7 @@ impl Evaluation {
         if is_told_apart {
             self.warn(
                 "groups over the monitor's limit were folded into `__other__`; what of it belongs to the groups asked \
-                 for is unknown, so their values are null where it matters: raise the monitor's `limits: { groups: … }`"
+                 for is unknown, so values are null where it matters: raise the monitor's `limits: { groups: … }`"
                     .to_owned(),
             );
         }

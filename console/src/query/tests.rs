@@ -127,7 +127,8 @@ fn aggregates_are_exact_or_refused() {
     let world = two_windows();
     check(
         &world,
-        "select sum(n), max(max_ms), min(max_ms), max(n), max(p50_ms), min(p50_ms), avg(avg_ms), rate(n) from m every 20s",
+        "select sum(n), max(max_ms), min(max_ms), max(n), max(p50_ms), min(p50_ms), avg(avg_ms), rate(n) from m every \
+         20s",
         &["0 : 5 9 2 2 9 1 4.4 0.25 100%"],
     );
     check(
@@ -565,8 +566,8 @@ fn versions_that_mean_the_same_merge_and_others_are_gaps() {
             "30 : null null 0%",
         ],
     );
-    let warning = "another version of the monitor is in force in part of the range, and is a gap: `m` keeps no `s` apart, \
-                   so its points cannot be filtered by it";
+    let warning = "another version of the monitor is in force in part of the range, and is a gap: `m` keeps no `s` \
+                   apart, so its points cannot be filtered by it";
     assert!(
         answer.warnings.iter().any(|said| said == warning),
         "{:?}",
