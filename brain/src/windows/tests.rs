@@ -6,8 +6,10 @@ use map::partial::Losses;
 use reduce::point::WindowState;
 use reduce::stored::{HostTable, encode};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::Mutex;
 use store::Fence;
+use store::Store;
 
 const S: i64 = 1_000_000_000;
 const OURS: u64 = 7;
@@ -178,7 +180,7 @@ fn an_audit_finds_what_is_below_what_is_missing_and_what_came() {
 }
 
 #[test]
-fn a_local_store_is_asked_beside_the_runtime() {
+fn a_store_is_asked_for_headers_and_its_failure_is_an_error() {
     struct Broken;
     impl Store for Broken {
         fn write(&self, _: &[store::WindowWrite]) -> Result<Vec<store::WriteOutcome>, StoreError> {
@@ -223,10 +225,10 @@ fn a_local_store_is_asked_beside_the_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    let local = LocalStore::new(Arc::new(Broken));
+    let asked: &dyn WindowStore = &StoreHandle::local(Arc::new(Broken));
     let windows = runtime
-        .block_on(local.windows("m", 100 * S..200 * S, 10))
+        .block_on(asked.windows("m", 100 * S..200 * S, 10))
         .expect("windows");
     assert_eq!(windows.len(), 1);
-    assert!(runtime.block_on(local.undone("m", 0..1, 10)).is_err());
+    assert!(runtime.block_on(asked.undone("m", 0..1, 10)).is_err());
 }
