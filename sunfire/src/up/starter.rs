@@ -73,7 +73,7 @@ name: sunfire_http
 app: {APP}                  # this machine; other applications name their hosts in a document `kind: app`
 log: {log}
 parse: logfmt
-group_by: [{{ "field('path')": path }}, status]   # `path` alone would be the log's own path
+group_by: [{{ field('path'): path }}, status]   # `path` alone would be the log's own path
 select:
   requests: count()
   p99_ms: p99(ms)
