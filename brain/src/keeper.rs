@@ -257,10 +257,10 @@ impl Keeper {
     fn keep_leases(&mut self, now_ns: i64, events: &mut Vec<(Kind, String)>, refused: &mut Vec<String>) -> Poll {
         let wanted = self.wanted();
         let begin = |(monitor, wanted): (&String, &Wanted)| {
+            // Of the hosts' own figures nobody has any from before they are asked: they begin with the next window.
             let back_ns = match wanted.definition {
                 Definition::Yaml(_) => self.setup.back_ns,
-                // Logs hold what was before; a sample that was not taken is not to be had.
-                Definition::System => 0,
+                Definition::System => -wanted.window_ns,
             };
             self.leases.turn(monitor, wanted, now_ns, back_ns)
         };

@@ -14,9 +14,9 @@ const PAGE: usize = 10_000;
 /// Most windows below 100 % taken from the store in one audit, and most that it finds missing.
 const AUDIT_MAX: usize = 5_000;
 
-/// The store, as far as a Brain reads it: [`store::Store`] without the rest, asynchronous.
+/// The store, as far as a Brain reads it: [`StoreHandle`] without the rest.
 pub trait WindowStore: Send + Sync + 'static {
-    /// As [`Store::windows`], without bodies.
+    /// As [`StoreHandle::windows`], without bodies.
     fn windows<'a>(
         &'a self,
         monitor: &'a str,
@@ -24,7 +24,7 @@ pub trait WindowStore: Send + Sync + 'static {
         most: usize,
     ) -> BoxedFuture<'a, Result<Vec<StoredWindow>, StoreError>>;
 
-    /// As [`Store::undone`].
+    /// As [`StoreHandle::undone`].
     fn undone<'a>(
         &'a self,
         monitor: &'a str,
