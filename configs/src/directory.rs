@@ -88,14 +88,13 @@ impl Directory {
             unlisted,
             diagnostics,
         } = list_yaml(&self.root);
-        let is_first = self.documents.is_empty() && self.mistakes.is_empty();
         let listing = Listing {
             files,
             unlisted,
             diagnostics: Vec::new(),
         };
         let mut poll = self.files.poll(&listing, parse);
-        poll = poll.or(Poll::changed_if(is_first || diagnostics != self.listing));
+        poll = poll.or(Poll::changed_if(diagnostics != self.listing));
         let wholeness = Wholeness::whole_if(self.files.is_whole() && diagnostics.is_empty());
         poll = poll.or(Poll::changed_if(wholeness != self.wholeness));
         (self.listing, self.wholeness) = (diagnostics, wholeness);

@@ -20,7 +20,7 @@ function App() {
   const [refused, setRefused] = useState(null);
   url.listener = setState;
   const change = (patch, push) => url.set(patch, push);
-  const listing = useListing(state.refresh, attempt);
+  const listing = useListing(listingEvery(state), attempt);
   const monitor = chosenMonitor(listing.value, state);
   useEffect(() => {
     document.title = monitor ? `${monitor.name} · Sunfire` : 'Sunfire';
@@ -40,7 +40,8 @@ function App() {
         <span class="space"></span>
         <${Preferences} state=${state} change=${change} />
       </header>
-      ${!monitor && html`<${StaleBanner} live=${listing} everyMs=${state.refresh && Math.max(LISTING_MS_MIN, state.refresh)} zone=${state.zone} />`}
+      ${!monitor && html`<${StaleBanner} live=${listing}
+        everyMs=${listingEvery(state)} zone=${state.zone} />`}
       <${Body} ...${{ listing, monitor, state, change, choose, attempt }} refuse=${setRefused} />
       ${asking && html`<${TokenDialog} key=${attempt} message=${asking} done=${admitted} />`}
     </div>`;
@@ -50,11 +51,13 @@ function Body({ listing, monitor, state, change, choose, attempt, refuse }) {
   const value = listing.value;
   if (!value) return html`<p class="empty muted">${listing.error ? '' : 'Asking the server…'}</p>`;
   const main = monitor
-    ? html`<${Monitor} key=${monitor.name} ...${{ monitor, state, change, attempt, refuse }} back=${() => url.back()} events=${value.events} />`
+    ? html`<${Monitor} key=${monitor.name} ...${{ monitor, state, change, attempt, refuse }}
+      back=${() => url.back()} events=${value.events} />`
     : html`<main><${Missing} state=${state} monitors=${value.monitors} /></main>`;
   return html`
     <div class="columns">
-      <${Sidebar} listing=${value} cluster=${value.cluster} events=${value.events} chosen=${monitor?.name} zone=${state.zone} choose=${choose} />
+      <${Sidebar} listing=${value} live=${listing} everyMs=${listingEvery(state)} chosen=${monitor?.name}
+        zone=${state.zone} choose=${choose} />
       ${main}
     </div>`;
 }
@@ -75,25 +78,33 @@ function chosenMonitor(value, state) {
 /** The first monitor stays chosen though the list is sorted anew, so that the page does not jump by itself. */
 let firstName = null;
 function firstOf(monitors) {
-  const first = monitors.find((monitor) => monitor.name === firstName) ?? sortedMonitors(monitors, serverNow())[0] ?? null;
+  const first =
+    monitors.find((monitor) => monitor.name === firstName) ?? sortedMonitors(monitors, serverNow())[0] ?? null;
   firstName = first?.name ?? null;
   return first;
 }
 
-function useListing(refresh, attempt) {
-  const every = refresh && Math.max(LISTING_MS_MIN, refresh);
-  return useLive(`listing ${attempt}`, async (cancelled) => {
-    const [monitors, cluster, events] = await Promise.all([
-      ask('monitors', {}, cancelled),
-      // Monitors are shown though these two fail; what they would say is then left out.
-      ask('cluster', {}, cancelled).catch(() => null),
-      ask('events', {}, cancelled).catch(() => null),
-    ]);
-    return {
-      monitors: monitors.body.data.monitors ?? [], mistakes: monitors.body.data.mistakes ?? [],
-      cluster: cluster?.body.data ?? null, events: events?.body.data.events ?? [],
-    };
-  }, every);
+const listingEvery = ({ refresh }) => refresh && Math.max(LISTING_MS_MIN, refresh);
+
+function useListing(every, attempt) {
+  return useLive(
+    `listing ${attempt}`,
+    async (cancelled) => {
+      const [monitors, cluster, events] = await Promise.all([
+        ask('monitors', {}, cancelled),
+        // Monitors are shown though these two fail; what they would say is then left out.
+        ask('cluster', {}, cancelled).catch(() => null),
+        ask('events', {}, cancelled).catch(() => null),
+      ]);
+      return {
+        monitors: monitors.body.data.monitors ?? [],
+        mistakes: monitors.body.data.mistakes ?? [],
+        cluster: cluster?.body.data ?? null,
+        events: events?.body.data.events ?? [],
+      };
+    },
+    every,
+  );
 }
 
 function Epoch({ cluster }) {

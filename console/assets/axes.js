@@ -58,5 +58,7 @@ export function valueRange(_u, min, max) {
 
 /** uPlot places its time ticks by the wall clock of the zone. */
 export function dateIn(zone) {
-  return zone === 'utc' ? (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') : (seconds) => new Date(seconds * 1000);
+  return zone === 'utc'
+    ? (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC')
+    : (seconds) => new Date(seconds * 1000);
 }

@@ -100,9 +100,10 @@ function dataOf({ grid, rows }) {
 
 function optionsOf(box, current, palette, setCursor) {
   const { output, rows, zone } = current.current;
-  const coloured = () => current.current.rows
-    .map((row) => ({ numbers: row.numbers, colour: palette.series[row.slot % palette.series.length] }))
-    .reverse();
+  const coloured = () =>
+    current.current.rows
+      .map((row) => ({ numbers: row.numbers, colour: palette.series[row.slot % palette.series.length] }))
+      .reverse();
   return {
     ...sizeOf(box),
     padding: [10, 22, 0, 0],
@@ -115,15 +116,18 @@ function optionsOf(box, current, palette, setCursor) {
     axes: [timeAxis(palette, zone), valueAxis(palette, unitOf(output))],
     series: [{}, ...rows.map(() => ({ paths: () => null, points: { show: false } }))],
     cursor: {
-      y: false, points: { show: false },
+      y: false,
+      points: { show: false },
       drag: { x: true, y: false, setScale: false, dist: DRAG_MIN_PX },
     },
     hooks: {
       drawClear: [(u) => drawBehind(u, current.current.grid, palette)],
-      draw: [(u) => {
-        drawLines(u, current.current.grid, coloured(), palette);
-        drawStrip(u, current.current.grid, palette, current.current.markAt);
-      }],
+      draw: [
+        (u) => {
+          drawLines(u, current.current.grid, coloured(), palette);
+          drawStrip(u, current.current.grid, palette, current.current.markAt);
+        },
+      ],
       setCursor: [(u) => setCursor(cursorOf(u))],
       setSelect: [(u) => zoom(u, current.current)],
     },
@@ -157,7 +161,8 @@ function moveByKey(event, u, props, setSpoken) {
   const { grid } = props;
   const at = u.cursor.left >= 0 ? u.cursor.idx : null;
   let next;
-  if (event.key in STEPS) next = (at ?? (event.key === 'ArrowLeft' ? grid.length : -1)) + STEPS[event.key] * (event.shiftKey ? 10 : 1);
+  if (event.key in STEPS)
+    next = (at ?? (event.key === 'ArrowLeft' ? grid.length : -1)) + STEPS[event.key] * (event.shiftKey ? 10 : 1);
   else if (event.key === 'Home') next = 0;
   else if (event.key === 'End') next = grid.length - 1;
   else if (event.key === 'Enter' && at !== null) props.onPick(startOf(grid, at));

@@ -29,11 +29,15 @@ export function Drawer({ monitor, start, step, zone, everyMs, states, change, cl
   const window = windows[at] ?? null;
   const from = window?.start ?? start;
   const asked = `${monitor.name} ${from}`;
-  const hosts = useLive(inner.value ? asked : null,
-    (cancelled) => ask('hosts', { monitor: monitor.name, window: iso(from) }, cancelled).then(({ body }) => body.data), everyMs);
+  const hosts = useLive(
+    inner.value ? asked : null,
+    (cancelled) => ask('hosts', { monitor: monitor.name, window: iso(from) }, cancelled).then(({ body }) => body.data),
+    everyMs,
+  );
   const onKeyDown = (event) => event.key === 'Escape' && close();
   return html`
-    <aside class="drawer" role="dialog" aria-label="Hosts of one window" tabindex="-1" ref=${panel} onKeyDown=${onKeyDown} data-test="drawer">
+    <aside class="drawer" role="dialog" aria-label="Hosts of one window" tabindex="-1" ref=${panel}
+      onKeyDown=${onKeyDown} data-test="drawer">
       <header>
         <h2>${clock(from, zone)} – ${clock(from + monitor.window_ms, zone)}</h2>
         <span class="muted">${dateTime(from, zone).slice(0, 10)} ${zoneName(zone, from)}</span>
@@ -41,14 +45,22 @@ export function Drawer({ monitor, start, step, zone, everyMs, states, change, cl
       </header>
       ${windows.length > 1 && html`<${Walk} ...${{ windows, at, step, setPicked }} />`}
       ${window && html`<${Trust} window=${window} output="" look=${lookOf(window)} /><${Losses} window=${window} />`}
-      ${inner.value && !window && html`<p class="trust unknown">Nothing is stored for this window. ${step > monitor.window_ms ? '' : 'It may lie before the monitor, or was never answered.'}</p>`}
+      ${inner.value && !window && html`<${NotStored} />`}
       ${inner.error && html`<p class="problem">${visible(inner.error.message)}</p>`}
       <${HostsOf} hosts=${hosts} asked=${asked} states=${states} change=${change} />
     </aside>`;
 }
 
+function NotStored() {
+  return html`<p class="trust unknown">
+    Nothing is stored for this window. It may lie before the monitor, or was never answered.
+  </p>`;
+}
+
 function HostsOf({ hosts, asked, states, change }) {
-  if (hosts.error) return html`<p class="problem">The hosts of this window: ${visible(hosts.error.message)} <button class="link" onClick=${hosts.again}>Ask again</button></p>`;
+  if (hosts.error)
+    return html`<p class="problem">The hosts of this window: ${visible(hosts.error.message)} <button class="link"
+      onClick=${hosts.again}>Ask again</button></p>`;
   if (hosts.key !== asked) return html`<p class="muted">Asking for the hosts…</p>`;
   return html`<${HostTable} hosts=${hosts.value.hosts ?? []} states=${states} change=${change} />`;
 }
@@ -56,10 +68,14 @@ function HostsOf({ hosts, asked, states, change }) {
 /** The monitor's own windows within the cell. One is asked for as well: its header says more than the cell keeps. */
 function useInner(monitor, start, step, everyMs) {
   const query = queryOf(monitor, { from: start, to: start + step });
-  const live = useLive(query, async (cancelled) => {
-    const { body } = await ask('query', { q: query }, cancelled);
-    return { windows: headersOf(body.data.points) };
-  }, everyMs);
+  const live = useLive(
+    query,
+    async (cancelled) => {
+      const { body } = await ask('query', { q: query }, cancelled);
+      return { windows: headersOf(body.data.points) };
+    },
+    everyMs,
+  );
   // Windows of the cell before must not stand under this one's name.
   return live.key === query ? live : { ...live, value: null };
 }
@@ -88,8 +104,10 @@ function Walk({ windows, at, step, setPicked }) {
     <div class="walk" role="group" aria-label="Windows of this step">
       <button disabled=${at === 0} onClick=${() => setPicked(at - 1)} aria-label="Earlier window">‹</button>
       <span>window ${at + 1} of ${windows.length} in this step of ${duration(step)}</span>
-      <button disabled=${at === windows.length - 1} onClick=${() => setPicked(at + 1)} aria-label="Later window">›</button>
-      ${at !== least && html`<button class="link" onClick=${() => setPicked(least)}>least complete: ${percent(windows[least].percent)}</button>`}
+      <button disabled=${at === windows.length - 1} onClick=${() => setPicked(at + 1)}
+        aria-label="Later window">›</button>
+      ${at !== least && html`<button class="link"
+        onClick=${() => setPicked(least)}>least complete: ${percent(windows[least].percent)}</button>`}
     </div>`;
 }
 

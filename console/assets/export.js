@@ -1,8 +1,18 @@
 // Downloads: every digit as the server sent it, and completeness beside every value. Pure but for `save`.
 import { exactText } from './exact.js';
 
-const COMPLETENESS = ['completeness', 'ok', 'expected', 'missing', 'records', 'lost', 'records_percent', 'flags', 'state',
-  'revision'];
+const COMPLETENESS = [
+  'completeness',
+  'ok',
+  'expected',
+  'missing',
+  'records',
+  'lost',
+  'records_percent',
+  'flags',
+  'state',
+  'revision',
+];
 
 /** The answer as CSV (RFC 4180), one row a point. */
 export function csvOf(data) {
@@ -12,17 +22,29 @@ export function csvOf(data) {
   for (const point of data.points) {
     const c = point.completeness;
     rows.push([
-      point.window, point.window_ms, ...groupBy.map((name) => point.group[name] ?? null),
+      point.window,
+      point.window_ms,
+      ...groupBy.map((name) => point.group[name] ?? null),
       ...outputs.map((name) => point.values[name] ?? null),
-      c.percent, c.ok, c.expected, pairs(c.missing), c.records, pairs(c.lost), c.records_percent,
-      (c.flags ?? []).join(' '), point.state, point.revision,
+      c.percent,
+      c.ok,
+      c.expected,
+      pairs(c.missing),
+      c.records,
+      pairs(c.lost),
+      c.records_percent,
+      (c.flags ?? []).join(' '),
+      point.state,
+      point.revision,
     ]);
   }
   return rows.map((row) => row.map(field).join(',')).join('\r\n') + '\r\n';
 }
 
 function pairs(counts) {
-  return Object.entries(counts ?? {}).map(([name, n]) => `${name}=${n}`).join(' ');
+  return Object.entries(counts ?? {})
+    .map(([name, n]) => `${name}=${n}`)
+    .join(' ');
 }
 
 /** A field: texts of logs that a spreadsheet would run as a formula get an apostrophe in front. */

@@ -62,7 +62,11 @@ function digits(number) {
 
 function scaled(number) {
   const size = Math.abs(number);
-  for (const [limit, unit, suffix] of [[1e12, 1e12, 'T'], [1e9, 1e9, 'G'], [1e6, 1e6, 'M']]) {
+  for (const [limit, unit, suffix] of [
+    [1e12, 1e12, 'T'],
+    [1e9, 1e9, 'G'],
+    [1e6, 1e6, 'M'],
+  ]) {
     if (size >= limit) return `${digits(number / unit)} ${suffix}`;
   }
   return digits(number);

@@ -20,10 +20,20 @@ export function gridOf(data, asked) {
   const first = Math.floor(from / step) * step;
   const length = Math.min(GRID_CELLS_MAX, Math.max(1, Math.ceil((to - first) / step)));
   const grid = {
-    monitor: data.monitor, step, windowMs: data.window_ms ?? step, from, to, first, length,
-    groupBy: data.group_by ?? [], outputs: outputNames(data, points),
-    windows: new Array(length).fill(null), empty: new Array(length).fill(null), groups: new Map(),
-    absent: data.absent ?? {}, cut: Math.ceil((to - first) / step) > GRID_CELLS_MAX,
+    monitor: data.monitor,
+    step,
+    windowMs: data.window_ms ?? step,
+    from,
+    to,
+    first,
+    length,
+    groupBy: data.group_by ?? [],
+    outputs: outputNames(data, points),
+    windows: new Array(length).fill(null),
+    empty: new Array(length).fill(null),
+    groups: new Map(),
+    absent: data.absent ?? {},
+    cut: Math.ceil((to - first) / step) > GRID_CELLS_MAX,
   };
   for (const point of points) place(grid, point);
   grid.looks = grid.windows.map((window, at) => {
@@ -63,11 +73,22 @@ function place(grid, point) {
 export function windowOf(point, start) {
   const found = point.completeness ?? {};
   return {
-    start, percent: found.percent ?? null, minPercent: found.min_percent ?? null,
-    ok: found.ok ?? null, expected: found.expected ?? null, missing: found.missing ?? {},
-    records: found.records ?? null, lost: found.lost ?? {}, recordsPercent: found.records_percent ?? 100,
-    head: found.head ?? 0, badValue: found.bad_value ?? {}, flags: found.flags ?? [],
-    state: point.state, revision: point.revision, windows: found.windows ?? 1, windowsExpected: found.windows_expected ?? 1,
+    start,
+    percent: found.percent ?? null,
+    minPercent: found.min_percent ?? null,
+    ok: found.ok ?? null,
+    expected: found.expected ?? null,
+    missing: found.missing ?? {},
+    records: found.records ?? null,
+    lost: found.lost ?? {},
+    recordsPercent: found.records_percent ?? 100,
+    head: found.head ?? 0,
+    badValue: found.bad_value ?? {},
+    flags: found.flags ?? [],
+    state: point.state,
+    revision: point.revision,
+    windows: found.windows ?? 1,
+    windowsExpected: found.windows_expected ?? 1,
   };
 }
 
@@ -93,7 +114,8 @@ export function valueAt(grid, group, output, at) {
   const point = group.points[at];
   if (point) return point.values[output] ?? null;
   const window = grid.windows[at];
-  const proven = window?.percent === 100 && !window.flags.includes('groups_folded') && !window.flags.includes('poisoned');
+  const proven =
+    window?.percent === 100 && !window.flags.includes('groups_folded') && !window.flags.includes('poisoned');
   return proven && grid.zeros.has(output) ? 0 : null;
 }
 

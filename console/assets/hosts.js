@@ -14,16 +14,23 @@ export function HostTable({ hosts, states, change }) {
   return html`
     <div class="hosts">
       <${StateFilter} hosts=${hosts} states=${states} change=${change} />
-      ${hosts.length > 8 && html`<input type="search" placeholder="host, label or detail" aria-label="Find hosts"
-        value=${text} onInput=${(event) => setText(event.target.value)} />`}
+      ${
+        hosts.length > 8 &&
+        html`<input type="search" placeholder="host, label or detail" aria-label="Find hosts"
+        value=${text} onInput=${(event) => setText(event.target.value)} />`
+      }
       <table>
         <thead><tr><th scope="col">host</th><th scope="col">state</th></tr></thead>
         <tbody>${found.slice(0, rows).map((host) => html`<${HostRow} key=${host.host} host=${host} />`)}</tbody>
       </table>
-      ${!hosts.length && html`<p class="muted">No host was expected in this window, or the inventory of that time is not known.</p>`}
+      ${!hosts.length && html`<p class="muted">
+        No host was expected in this window, or the inventory of that time is not known.</p>`}
       ${hosts.length > 0 && !found.length && html`<p class="muted">No host is so.</p>`}
-      ${found.length > rows && html`<p class="rest">${count(rows, 'host')} of ${grouped(found.length)}.
-        <button class="link" onClick=${() => setRows(rows + ROWS_STEP)}>Show more</button></p>`}
+      ${
+        found.length > rows &&
+        html`<p class="rest">${count(rows, 'host')} of ${grouped(found.length)}.
+        <button class="link" onClick=${() => setRows(rows + ROWS_STEP)}>Show more</button></p>`
+      }
     </div>`;
 }
 
@@ -65,9 +72,13 @@ function HostRow({ host }) {
   const labels = Object.entries(host.labels ?? {});
   return html`
     <tr>
-      <td>${visible(host.host)}${labels.length > 0 && html`<div class="muted small">
-        ${labels.map(([name, value]) => `${visible(name)}=${visible(value)}`).join(' ')}</div>`}</td>
+      <td>${visible(host.host)}${
+        labels.length > 0 &&
+        html`<div class="muted small">
+        ${labels.map(([name, value]) => `${visible(name)}=${visible(value)}`).join(' ')}</div>`
+      }</td>
       <td><span class="state ${classOf(host.state)}" title=${hostStateText(host.state)}>${words(host.state)}</span>
-        <div class="small">${host.detail ? visible(host.detail) : html`<span class="muted">${hostStateText(host.state)}</span>`}</div></td>
+        <div class="small">${host.detail ? visible(host.detail) : html`<span
+          class="muted">${hostStateText(host.state)}</span>`}</div></td>
     </tr>`;
 }

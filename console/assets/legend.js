@@ -7,7 +7,8 @@ import { count, groupText, visible } from './text.js';
 import { TOPS } from './state.js';
 
 export function Legend({ grid, output, rows, listed, drawn, slots, state, zone, change }) {
-  const columns = grid.groupBy.map((name, index) => ({ name, index }))
+  const columns = grid.groupBy
+    .map((name, index) => ({ name, index }))
     .filter(({ index }) => listed.some((row) => row.group.labels[index] !== null));
   const rest = rows.length - listed.length;
   return html`
@@ -15,12 +16,15 @@ export function Legend({ grid, output, rows, listed, drawn, slots, state, zone, 
       <table>
         <thead><tr>
           <th class="check"><span class="unseen">shown</span></th>
-          ${columns.length ? columns.map(({ name }) => html`<th scope="col">${visible(name)}</th>`) : html`<th scope="col">line</th>`}
+          ${columns.length ? columns.map(({ name }) => html`<th scope="col">${visible(name)}</th>`) : html`<th
+            scope="col">line</th>`}
           <th scope="col" class="number">last</th><th scope="col" class="number">greatest</th>
         </tr></thead>
         <tbody>
-          ${listed.map((row) => html`<${Row} key=${row.group.key} ...${{ grid, output, row, columns, state, zone, change }}
-            slot=${slots.get(row.group.key) ?? 0} shown=${drawn.includes(row)} />`)}
+          ${listed.map(
+            (row) => html`<${Row} key=${row.group.key} ...${{ grid, output, row, columns, state, zone, change }}
+            slot=${slots.get(row.group.key) ?? 0} shown=${drawn.includes(row)} />`,
+          )}
         </tbody>
       </table>
       ${rest > 0 && html`<${Rest} rest=${rest} rows=${rows} output=${output} state=${state} change=${change} />`}
@@ -41,10 +45,15 @@ function Row({ grid, output, row, columns, slot, shown, state, zone, change }) {
     <tr class=${shown ? '' : 'off'}>
       <td class="check"><input type="checkbox" checked=${shown} onChange=${toggle} aria-label="show ${name}"
         class="s${(slot % 8) + 1}" /></td>
-      ${labels.map((label, index) => html`<td>${index === 0
-        ? html`<button class="name" aria-pressed=${isolated} onClick=${isolate}
+      ${labels.map(
+        (label, index) =>
+          html`<td>${
+            index === 0
+              ? html`<button class="name" aria-pressed=${isolated} onClick=${isolate}
             title=${isolated ? 'show all lines' : 'show this line alone'}>${label}</button>`
-        : label}</td>`)}
+              : label
+          }</td>`,
+      )}
       <td class="number"><${Last} grid=${grid} row=${row} output=${output} zone=${zone} /></td>
       <td class="number">${short(row.max, unitOf(output))}</td>
     </tr>`;
@@ -55,10 +64,11 @@ function Last({ grid, row, output, zone }) {
   if (row.lastAt < 0) return html`<span class="muted">collecting…</span>`;
   const window = grid.windows[row.lastAt];
   const newest = grid.windows.findLastIndex((other, at) => other && grid.looks[at].level !== 'pending');
+  const worst = window.percent === 100 ? window.recordsPercent : window.percent;
   const incomplete = grid.looks[row.lastAt].hollow;
   return html`
     ${newest !== row.lastAt && html`<span class="muted">${clock(startOf(grid, row.lastAt), zone)} </span>`}
-    ${incomplete && html`<span class="badge below">${percent(window.percent === 100 ? window.recordsPercent : window.percent)}</span> `}
+    ${incomplete && html`<span class="badge below">${percent(worst)}</span> `}
     ${short(row.last, unitOf(output))}`;
 }
 
@@ -67,7 +77,9 @@ function Rest({ rest, rows, output, state, change }) {
   const fewer = TOPS.findLast((top) => top < state.top);
   return html`
     <p class="rest" data-test="rest">
-      ${state.top} of ${count(rows.length, 'group')}, those with the greatest sum of ${visible(output)} in this range; ${rest} not drawn.
+      ${state.top} of ${count(rows.length, 'group')}, those with the greatest sum of ${visible(output)} in this${' '}
+      range;${' '}
+      ${rest} not drawn.
       ${more && html` <button class="link" onClick=${() => change({ top: more })}>Draw ${more}</button>`}
       ${fewer && html` <button class="link" onClick=${() => change({ top: fewer })}>Draw ${fewer}</button>`}
       ${' '}The table has them all.

@@ -1,5 +1,5 @@
-// Draws the lines of a chart and what lies behind them, cell by cell, by the looks of `look.js`. uPlot draws a series in
-// one style; here a style belongs to a window, so the canvas is drawn on by hand between uPlot's own layers.
+// Draws the lines of a chart and what lies behind them, cell by cell, by the looks of `look.js`. uPlot draws a series
+// in one style; here a style belongs to a window, so the canvas is drawn on by hand between uPlot's own layers.
 import { dimRuns, worse } from './look.js';
 
 const DASHES = { solid: [], dashed: [6, 4], dotted: [1.5, 3.5] };

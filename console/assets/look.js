@@ -10,8 +10,8 @@ export function isComplete(window) {
 }
 
 /**
- * Whether a window is still being collected. A step of a long range is open as well if one of its windows is not stored;
- * unless the step ended just now, that one is missing and not on its way.
+ * Whether a window is still being collected. A step of a long range is open as well if one of its windows is not
+ * stored; unless the step ended just now, that one is missing and not on its way.
  */
 export function isCollecting(window, recent) {
   return window.state === 'open' && (recent || !window.missing?.not_stored);

@@ -22,7 +22,10 @@ export function StaleBanner({ live, everyMs, zone }) {
   const now = useNow();
   if (live.error?.kind === 'token' || !isStale(live, everyMs, now)) return null;
   const since = live.failedSince ? ` for ${duration(now - live.failedSince)}` : '';
-  const shown = live.at ? `What you see is ${duration(now - live.at)} old (${clock(Math.floor(live.at / 1000) * 1000, zone)}) and is not being updated.` : 'Nothing can be shown yet.';
+  const second = Math.floor(live.at / 1000) * 1000;
+  const shown = live.at
+    ? `What you see is ${duration(now - live.at)} old (${clock(second, zone)}) and is not being updated.`
+    : 'Nothing can be shown yet.';
   return html`
     <div class="banner" role="alert" data-test="stale">
       <b>${headline(live.error, since)}</b> ${shown}${' '}
@@ -41,7 +44,8 @@ function headline(error, since) {
 export function Age({ live, everyMs }) {
   const now = useNow();
   if (!live.at) return html`<span class="updated muted">asking…</span>`;
-  return html`<span class="updated muted" data-test="age">updated ${duration(now - live.at)} ago${everyMs ? '' : ', refresh is off'}</span>`;
+  return html`<span class="updated muted"
+    data-test="age">updated ${duration(now - live.at)} ago${everyMs ? '' : ', refresh is off'}</span>`;
 }
 
 /** Asks for the token that the server wants. */
@@ -56,11 +60,13 @@ export function TokenDialog({ message, done }) {
     done();
   };
   return html`
-    <dialog ref=${dialog} class="token" aria-labelledby="token-title" onCancel=${(event) => event.preventDefault()} data-test="token">
+    <dialog ref=${dialog} class="token" aria-labelledby="token-title" onCancel=${(event) => event.preventDefault()}
+      data-test="token">
       <form onSubmit=${submit}>
         <h2 id="token-title">${had ? 'The token is not right' : 'A token is needed'}</h2>
         <p>${visible(message)}</p>
-        <label>Token <input type="password" autocomplete="off" value=${value} onInput=${(event) => setValue(event.target.value)} required /></label>
+        <label>Token <input type="password" autocomplete="off" value=${value}
+          onInput=${(event) => setValue(event.target.value)} required /></label>
         <p class="muted small">It is kept for this tab only and sent with every request.</p>
         <button class="primary" type="submit">Go on</button>
       </form>
@@ -86,10 +92,12 @@ export function NoMonitors() {
       <p>Start with a log file; it is looked at, and counted by second:</p>
       <pre><code>sunfire up /var/log/nginx/access.log</code></pre>
       <p>Or say what you want in a file <code>NAME.yaml</code> in the configuration folder, which is${' '}
-        <code>sunfire-data/config</code> where <code>sunfire up</code> was started, unless <code>--config</code> names another.${' '}
+        <code>sunfire-data/config</code> where <code>sunfire up</code> was started, unless <code>--config</code>${' '}
+        names another.${' '}
         It is read as soon as it is saved; mistakes appear here.</p>
       <pre><code>${EXAMPLE}</code></pre>
-      <p class="muted"><code>sunfire detect LOG</code> shows how a log’s timestamps are read, <code>sunfire check FILE</code> whether a file is right.</p>
+      <p class="muted"><code>sunfire detect LOG</code> shows how a log’s timestamps are read,${' '}
+        <code>sunfire check FILE</code> whether a file is right.</p>
     </section>`;
 }
 

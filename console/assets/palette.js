@@ -5,8 +5,15 @@ export function readPalette(element = document.documentElement) {
   const style = getComputedStyle(element);
   const of = (name) => style.getPropertyValue(`--${name}`).trim();
   return {
-    text: of('text'), muted: of('muted'), line: of('line'), surface: of('surface'), quiet: of('quiet'),
-    amber: of('amber-fill'), red: of('red-fill'), dim: of('dim'), accent: of('accent'),
+    text: of('text'),
+    muted: of('muted'),
+    line: of('line'),
+    surface: of('surface'),
+    quiet: of('quiet'),
+    amber: of('amber-fill'),
+    red: of('red-fill'),
+    dim: of('dim'),
+    accent: of('accent'),
     series: Array.from({ length: 8 }, (_, index) => of(`series-${index + 1}`)),
     font: `11px ${style.getPropertyValue('--font')}`,
   };

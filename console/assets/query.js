@@ -3,12 +3,34 @@
 /** More cells than this are neither seen on a screen nor quick to fetch. */
 export const CELLS_MAX = 900;
 /** Steps that people read easily, in milliseconds. */
-const STEPS_MS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400]
-  .map((seconds) => seconds * 1000);
+const STEPS_MS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400].map(
+  (seconds) => seconds * 1000,
+);
 /** Words that mean something after `from`. */
-const KEYWORDS = new Set(['log', 'select', 'from', 'where', 'filter', 'group', 'by', 'having', 'order', 'limit', 'every',
-  'since', 'to', 'parse', 'lateness', 'and', 'or', 'not', 'in',
-  'as', 'is', 'like']);
+const KEYWORDS = new Set([
+  'log',
+  'select',
+  'from',
+  'where',
+  'filter',
+  'group',
+  'by',
+  'having',
+  'order',
+  'limit',
+  'every',
+  'since',
+  'to',
+  'parse',
+  'lateness',
+  'and',
+  'or',
+  'not',
+  'in',
+  'as',
+  'is',
+  'like',
+]);
 
 /** A monitor's name as MQL: bare if it is a plain word, else in backquotes, which are doubled inside. */
 export function quoteName(name) {
@@ -26,7 +48,12 @@ export function stepFor(spanMs, windowMs) {
 
 /** A duration as MQL: the largest unit that divides it. */
 export function mqlDuration(ms) {
-  for (const [unit, size] of [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1000]]) {
+  for (const [unit, size] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+  ]) {
     if (ms % size === 0 && ms >= size) return `${ms / size}${unit}`;
   }
   return `${ms}ms`;

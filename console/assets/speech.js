@@ -47,7 +47,8 @@ function completenessText(grid, found, zone) {
 /** `900/1000 hosts · 88 timeout, 12 unreachable`; a step of several windows counts each host in each of them. */
 export function hostsText(window) {
   if (window.percent === null) return 'hosts expected: unknown';
-  const hosts = window.windowsExpected > 1 ? `host answers in ${window.windows} of ${window.windowsExpected} windows` : 'hosts';
+  const hosts =
+    window.windowsExpected > 1 ? `host answers in ${window.windows} of ${window.windowsExpected} windows` : 'hosts';
   const ratio = `${grouped(window.ok ?? '?')}/${grouped(window.expected ?? '?')} ${hosts}`;
   const missing = missingText(window.missing);
   return missing ? `${ratio} · ${missing}` : ratio;
@@ -64,6 +65,8 @@ export function spokenCell(grid, output, rows, at, zone) {
   });
   if (rows.length > SPOKEN_MAX) values.push(`and ${rows.length - SPOKEN_MAX} more`);
   const lost = lostText(window.lost);
-  return `${time}: ${values.join(', ')}. ${percent(window.percent)}, ${hostsText(window)}` +
-    `${lost ? `, lost records: ${lost}` : ''}. ${windowStateText(window.state)}.`;
+  return (
+    `${time}: ${values.join(', ')}. ${percent(window.percent)}, ${hostsText(window)}` +
+    `${lost ? `, lost records: ${lost}` : ''}. ${windowStateText(window.state)}.`
+  );
 }

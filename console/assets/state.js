@@ -2,10 +2,19 @@
 // undoes a zoom. Nothing here talks to the server.
 
 export const RANGES = [
-  ['5m', 300_000], ['15m', 900_000], ['1h', 3_600_000], ['3h', 10_800_000],
-  ['6h', 21_600_000], ['12h', 43_200_000], ['24h', 86_400_000],
+  ['5m', 300_000],
+  ['15m', 900_000],
+  ['1h', 3_600_000],
+  ['3h', 10_800_000],
+  ['6h', 21_600_000],
+  ['12h', 43_200_000],
+  ['24h', 86_400_000],
 ];
-export const REFRESHES = [['1 s', 1000], ['5 s', 5000], ['off', 0]];
+export const REFRESHES = [
+  ['1 s', 1000],
+  ['5 s', 5000],
+  ['off', 0],
+];
 const DEFAULTS = { last: 900_000, refresh: 5000, zone: 'local', view: 'chart', top: 8 };
 /** Lines that one chart can hold and still be read. */
 export const TOPS = [8, 16, 24];

@@ -63,8 +63,12 @@ function fillOf(look, palette, hatch) {
 function mark(u, grid, at, bottom, palette) {
   const [left, right] = cell(u, grid, at);
   u.ctx.fillStyle = palette.accent;
-  u.ctx.fillRect(left - devicePixelRatio, bottom + devicePixelRatio, right - left + 2 * devicePixelRatio,
-    2 * devicePixelRatio);
+  u.ctx.fillRect(
+    left - devicePixelRatio,
+    bottom + devicePixelRatio,
+    right - left + 2 * devicePixelRatio,
+    2 * devicePixelRatio,
+  );
 }
 
 /** Diagonal lines: nothing is known. */

@@ -33,11 +33,16 @@ export function Table({ grid, data, zone, onPick }) {
           <th scope="col" class="number">complete</th><th scope="col" class="number">hosts</th>
           <th scope="col">missing</th><th scope="col">lost</th><th scope="col">state</th>
         </tr></thead>
-        <tbody>${points.map((point) => html`<${PointRow} point=${point} grid=${grid} zone=${zone} onPick=${onPick} />`)}</tbody>
+        <tbody>${points.map((point) => html`<${PointRow} point=${point} grid=${grid} zone=${zone}
+          onPick=${onPick} />`)}</tbody>
       </table>
-      ${data.points.length > rows && html`
+      ${
+        data.points.length > rows &&
+        html`
         <p class="rest">${count(rows, 'row')} of ${grouped(data.points.length)}.
-          <button class="link" onClick=${() => setRows(rows + ROWS_STEP)}>Show more</button> A download has them all.</p>`}
+          <button class="link" onClick=${() => setRows(rows + ROWS_STEP)}>Show more</button>${' '}
+          A download has them all.</p>`
+      }
     </div>`;
 }
 
@@ -50,9 +55,12 @@ function PointRow({ point, grid, zone, onPick }) {
     <tr>
       <td><button class="link time" onClick=${() => onPick(start)}>${dateTime(start, zone)}</button></td>
       ${grid.groupBy.map((name) => html`<td>${none ? html`<em>no groups</em>` : groupText(point.group[name])}</td>`)}
-      ${grid.outputs.map((name) => html`<td class="number" title=${full(point.values[name], unitOf(name))}>
-        ${exactish(point.values[name], unitOf(name))}</td>`)}
-      <td class="number">${below ? html`<span class="badge ${point.state === 'open' ? '' : 'below'}">${percent(c.percent)}</span>` : '100 %'}</td>
+      ${grid.outputs.map(
+        (name) => html`<td class="number" title=${full(point.values[name], unitOf(name))}>
+        ${exactish(point.values[name], unitOf(name))}</td>`,
+      )}
+      <td class="number">${below ? html`<span
+        class="badge ${point.state === 'open' ? '' : 'below'}">${percent(c.percent)}</span>` : '100 %'}</td>
       <td class="number">${c.ok ?? '?'}/${c.percent === null ? '?' : c.expected}</td>
       <td>${missingText(c.missing)}</td>
       <td>${missingText(c.lost)}</td>

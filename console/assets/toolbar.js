@@ -8,15 +8,18 @@ import { visible } from './text.js';
 function Choice({ label, options, value, pick, test }) {
   return html`
     <div class="buttons" role="group" aria-label=${label} data-test=${test}>
-      ${options.map(([name, option]) => html`
-        <button aria-pressed=${option === value} onClick=${() => pick(option)}>${name}</button>`)}
+      ${options.map(
+        ([name, option]) => html`
+        <button aria-pressed=${option === value} onClick=${() => pick(option)}>${name}</button>`,
+      )}
     </div>`;
 }
 
 export function RangeControl({ state, change, back }) {
   const { zoom, zone } = state;
   if (!zoom) {
-    return html`<${Choice} label="Range" test="ranges" options=${RANGES} value=${state.last} pick=${(last) => change({ last, window: null }, true)} />`;
+    return html`<${Choice} label="Range" test="ranges" options=${RANGES} value=${state.last}
+      pick=${(last) => change({ last, window: null }, true)} />`;
   }
   const sameDay = day(zoom.from, zone) === day(zoom.to, zone);
   return html`
@@ -24,17 +27,22 @@ export function RangeControl({ state, change, back }) {
       <button onClick=${back} title="Undo the zoom">← back</button>
       <span>${dateTime(zoom.from, zone)} – ${sameDay ? clock(zoom.to, zone) : dateTime(zoom.to, zone)}
         <span class="muted"> ${duration(zoom.to - zoom.from)}</span></span>
-      <button onClick=${() => change({ zoom: null, window: null }, true)}>latest ${RANGES.find(([, ms]) => ms === state.last)[0]}</button>
+      <button onClick=${() => change({ zoom: null, window: null }, true)}>
+        latest ${RANGES.find(([, ms]) => ms === state.last)[0]}</button>
     </div>`;
 }
 
 export function RefreshControl({ state, change }) {
-  return html`<span class="labelled">refresh <${Choice} label="Refresh" test="refresh" options=${REFRESHES} value=${state.refresh}
+  return html`<span class="labelled">refresh <${Choice} label="Refresh" test="refresh" options=${REFRESHES}
+    value=${state.refresh}
     pick=${(refresh) => change({ refresh })} /></span>`;
 }
 
 export function ViewControl({ state, change }) {
-  return html`<${Choice} label="View" test="view" options=${[['chart', 'chart'], ['table', 'table']]} value=${state.view}
+  return html`<${Choice} label="View" test="view" options=${[
+    ['chart', 'chart'],
+    ['table', 'table'],
+  ]} value=${state.view}
     pick=${(view) => change({ view })} />`;
 }
 
@@ -46,9 +54,16 @@ export function Preferences({ state, change }) {
   };
   const now = Date.now();
   return html`
-    <${Choice} label="Time zone" test="zone" options=${[[zoneName('local', now) === 'UTC' ? 'local' : zoneName('local', now), 'local'], ['UTC', 'utc']]}
+    <${Choice} label="Time zone" test="zone" options=${[
+      [zoneName('local', now) === 'UTC' ? 'local' : zoneName('local', now), 'local'],
+      ['UTC', 'utc'],
+    ]}
       value=${state.zone} pick=${(zone) => change({ zone })} />
-    <${Choice} label="Theme" test="theme" options=${[['auto', null], ['light', 'light'], ['dark', 'dark']]} value=${state.theme} pick=${theme} />`;
+    <${Choice} label="Theme" test="theme" options=${[
+      ['auto', null],
+      ['light', 'light'],
+      ['dark', 'dark'],
+    ]} value=${state.theme} pick=${theme} />`;
 }
 
 /** Puts a theme in force and remembers it for other pages; null follows the system. */
@@ -76,14 +91,18 @@ export function Outputs({ outputs, chosen, choose }) {
   };
   return html`
     <div class="outputs" role="tablist" aria-label="Outputs" ref=${list} onKeyDown=${onKeyDown} data-test="outputs">
-      ${byPrefix(outputs).map(({ prefix, names }) => html`
+      ${byPrefix(outputs).map(
+        ({ prefix, names }) => html`
         <span class="family" role="presentation" key=${prefix ?? names[0]}>
           ${prefix !== null && html`<span class="prefix" role="presentation">${visible(prefix)}</span>`}
-          ${names.map((name) => html`
+          ${names.map(
+            (name) => html`
             <button role="tab" data-output=${name} aria-selected=${name === chosen} aria-controls="panel"
               aria-label=${name} tabindex=${name === chosen ? 0 : -1} onClick=${() => choose(name)}>
-              ${visible(prefix === null ? name : name.slice(prefix.length + 1))}</button>`)}
-        </span>`)}
+              ${visible(prefix === null ? name : name.slice(prefix.length + 1))}</button>`,
+          )}
+        </span>`,
+      )}
     </div>`;
 }
 

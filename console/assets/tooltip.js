@@ -27,12 +27,18 @@ export function Tooltip({ cursor, grid, output, rows, zone, events }) {
   });
   return html`
     <div class="tooltip" style=${style} data-test="tooltip">
-      <div class="when">${clock(start, zone)} – ${clock(start + grid.step, zone)} <span>${duration(grid.step)}</span></div>
-      ${window ? html`
+      <div class="when">${clock(start, zone)} – ${clock(start + grid.step, zone)}${' '}
+        <span>${duration(grid.step)}</span></div>
+      ${
+        window
+          ? html`
         <${Values} grid=${grid} output=${output} rows=${rows} at=${cursor.at} />
         <${Trust} window=${window} output=${output} look=${grid.looks[cursor.at]} />`
-      : html`<div class="trust unknown">${grid.looks[cursor.at].dim ? 'not answered yet' : 'nothing was answered for this window'}</div>`}
-      ${happened.slice(-EVENTS_MAX).map((event) => html`<div class="event">${visible(event.kind)}: ${visible(event.text)}</div>`)}
+          : html`<div class="trust unknown">
+            ${grid.looks[cursor.at].dim ? 'not answered yet' : 'nothing was answered for this window'}</div>`
+      }
+      ${happened.slice(-EVENTS_MAX).map((event) => html`<div
+        class="event">${visible(event.kind)}: ${visible(event.text)}</div>`)}
     </div>`;
 }
 
@@ -43,12 +49,15 @@ function Values({ grid, output, rows, at }) {
     .sort((a, b) => Number(b.value ?? -Infinity) - Number(a.value ?? -Infinity));
   return html`
     <table><tbody>
-      ${valued.slice(0, ROWS_MAX).map(({ row, value }) => html`
+      ${valued.slice(0, ROWS_MAX).map(
+        ({ row, value }) => html`
         <tr key=${row.group.key}>
           <td><i class="swatch s${(row.slot % 8) + 1}"></i>${groupName(row.group, output)}</td>
           <td class="number">${value === null ? html`<em>no value</em>` : exactish(value, unit)}</td>
-        </tr>`)}
-      ${valued.length > ROWS_MAX && html`<tr><td colspan="2" class="muted">and ${valued.length - ROWS_MAX} more</td></tr>`}
+        </tr>`,
+      )}
+      ${valued.length > ROWS_MAX && html`<tr><td colspan="2"
+        class="muted">and ${valued.length - ROWS_MAX} more</td></tr>`}
     </tbody></table>`;
 }
 
@@ -56,14 +65,19 @@ function Values({ grid, output, rows, at }) {
 export function Trust({ window, output, look }) {
   const lost = lostText(window.lost);
   const bad = window.badValue[output];
-  const least = window.minPercent !== null && window.minPercent < window.percent ? `, at least ${window.minPercent} %` : '';
+  const complete = window.percent === null ? 'completeness unknown' : percent(window.percent);
+  const revised = window.revision > 1 && window.windowsExpected === 1;
+  const stuck = window.state === 'open' && look.level !== 'pending';
+  const state = stuck ? 'not settled: windows of this step are missing' : windowStateText(window.state);
+  const least =
+    window.minPercent !== null && window.minPercent < window.percent ? `, at least ${window.minPercent} %` : '';
   const level = look.level === 'pending' ? 'pending' : isComplete(window) ? 'complete' : 'below';
   return html`
     <div class="trust ${level}" data-test="trust">
-      <div><b>${window.percent === null ? 'completeness unknown' : percent(window.percent)}</b>${least} · ${hostsText(window)}</div>
+      <div><b>${complete}</b>${least} · ${hostsText(window)}</div>
       ${lost && html`<div>lost records: ${lost} · ${window.recordsPercent} % of records counted</div>`}
       ${bad && html`<div>${grouped(bad)} values were no numbers</div>`}
       ${window.flags.map((flag) => html`<div>${flagText(flag)}</div>`)}
-      <div class="muted">${look.level === 'pending' || window.state !== 'open' ? windowStateText(window.state) : 'not settled: windows of this step are missing'}${window.revision > 1 && window.windowsExpected === 1 ? ` · revision ${window.revision}` : ''}</div>
+      <div class="muted">${state}${revised ? ` · revision ${window.revision}` : ''}</div>
     </div>`;
 }

@@ -87,15 +87,24 @@ mod tests {
         check(&PAY.replace("log:", "lgo:"), Err("lgo"));
         check(&PAY.replace("count()", "count("), Err("the definition:"));
         check(
-            &PAY.replace("select:", "parse: { split: { by: '|', fields: [a] } }\ngroup_by: [b]\nselect:"),
+            &PAY.replace(
+                "select:",
+                "parse: { split: { by: '|', fields: [a] } }\ngroup_by: [b]\nselect:",
+            ),
             Err("b"),
         );
-        check(&format!("{PAY}# {}", "x".repeat(DEFINITION_BYTES_MAX)), Err("shorten it"));
+        check(
+            &format!("{PAY}# {}", "x".repeat(DEFINITION_BYTES_MAX)),
+            Err("shorten it"),
+        );
     }
 
     #[test]
     fn the_system_table_is_a_monitor_like_others() {
         let compiled = compile(&Definition::System).expect("it is built in");
-        assert_eq!((compiled.monitor.name.as_str(), compiled.plan.window_ns), ("system", 5_000_000_000));
+        assert_eq!(
+            (compiled.monitor.name.as_str(), compiled.plan.window_ns),
+            ("system", 5_000_000_000)
+        );
     }
 }

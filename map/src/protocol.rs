@@ -120,7 +120,8 @@ pub struct CollectRequest {
     pub id: TaskId,
     /// As in [`ShardTask::epoch`].
     pub epoch: u64,
-    /// The last ticket whose content the store has; 0 if none. What was handed out later is handed out again.
+    /// The last ticket whose content the store has; 0 if none. All else is handed out again, also what earlier answers
+    /// held and this one did not: they may have been lost.
     pub acked: u64,
     /// How long to wait for something new.
     pub wait_ms: u32,

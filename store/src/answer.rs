@@ -31,7 +31,12 @@ pub(crate) fn answer(store: &dyn Store, request: StoreRequest, cuts: Cuts) -> Re
             to_ns,
             most,
             bodies,
-        } => windows(store, &monitor, WindowSelection::Between { from_ns, to_ns, bodies }, (most, cuts)),
+        } => windows(
+            store,
+            &monitor,
+            WindowSelection::Between { from_ns, to_ns, bodies },
+            (most, cuts),
+        ),
         StoreRequest::Newest {
             monitor,
             before_ns,
@@ -42,7 +47,12 @@ pub(crate) fn answer(store: &dyn Store, request: StoreRequest, cuts: Cuts) -> Re
             from_ns,
             to_ns,
             most,
-        } => windows(store, &monitor, WindowSelection::Undone { from_ns, to_ns }, (most, cuts)),
+        } => windows(
+            store,
+            &monitor,
+            WindowSelection::Undone { from_ns, to_ns },
+            (most, cuts),
+        ),
         StoreRequest::Pieces {
             monitor,
             from_ns,

@@ -70,8 +70,8 @@ impl std::fmt::Debug for StoreHandle {
 
 impl StoreHandle {
     /// A store in this process. All who use it should use clones of one handle, so that their writes share
-    /// transactions. Its calls need a tokio runtime, on whose blocking threads they work: at most four that read and one
-    /// that writes. They last as long as the disk takes.
+    /// transactions. Its calls need a tokio runtime, on whose blocking threads they work: at most four that read and
+    /// one that writes. They last as long as the disk takes.
     pub fn local(store: Arc<dyn Store>) -> StoreHandle {
         StoreHandle::local_cut(store, Cuts::default())
     }
@@ -132,7 +132,8 @@ impl StoreHandle {
         bodies: bool,
     ) -> Result<Vec<StoredWindow>, StoreError> {
         let (from_ns, to_ns) = (range.start, range.end);
-        self.select(monitor, WindowSelection::Between { from_ns, to_ns, bodies }, most).await
+        self.select(monitor, WindowSelection::Between { from_ns, to_ns, bodies }, most)
+            .await
     }
 
     /// As [`Store::newest`].
@@ -140,7 +141,8 @@ impl StoreHandle {
     /// # Errors
     /// As [`StoreHandle::windows`].
     pub async fn newest(&self, monitor: &str, most: usize) -> Result<Vec<StoredWindow>, StoreError> {
-        self.select(monitor, WindowSelection::Newest { before_ns: None }, most).await
+        self.select(monitor, WindowSelection::Newest { before_ns: None }, most)
+            .await
     }
 
     /// As [`Store::undone`].
@@ -149,7 +151,8 @@ impl StoreHandle {
     /// As [`StoreHandle::windows`].
     pub async fn undone(&self, monitor: &str, range: Range<i64>, most: usize) -> Result<Vec<StoredWindow>, StoreError> {
         let (from_ns, to_ns) = (range.start, range.end);
-        self.select(monitor, WindowSelection::Undone { from_ns, to_ns }, most).await
+        self.select(monitor, WindowSelection::Undone { from_ns, to_ns }, most)
+            .await
     }
 
     /// As [`Store::pieces`].
@@ -249,7 +252,9 @@ impl StoreHandle {
         match &self.backend {
             Backend::Local(local) => {
                 let store = Arc::clone(&local.store);
-                local.block("removing old windows", move || store.remove_before(before_ns, most)).await
+                local
+                    .block("removing old windows", move || store.remove_before(before_ns, most))
+                    .await
             }
             Backend::Remote(_) => Err(StoreError::Failed {
                 operation: "removing old windows",
@@ -291,7 +296,9 @@ impl StoreHandle {
             }
             (Backend::Local(local), request) => {
                 let (store, cuts) = (Arc::clone(&local.store), local.cuts);
-                local.block(operation(&request), move || answer(&*store, request, cuts)).await
+                local
+                    .block(operation(&request), move || answer(&*store, request, cuts))
+                    .await
             }
             (Backend::Remote(client), request) => {
                 let operation = operation(&request);

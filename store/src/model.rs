@@ -103,8 +103,13 @@ impl Store for Model {
         bodies: bool,
     ) -> Result<Vec<StoredWindow>, StoreError> {
         let state = self.state();
-        let within = state.of(monitor).filter(|window| range.contains(&window.window_ns)).take(most);
-        Ok(within.map(|window| if bodies { window.clone() } else { bare(window) }).collect())
+        let within = state
+            .of(monitor)
+            .filter(|window| range.contains(&window.window_ns))
+            .take(most);
+        Ok(within
+            .map(|window| if bodies { window.clone() } else { bare(window) })
+            .collect())
     }
 
     fn newest(&self, monitor: &str, most: usize) -> Result<Vec<StoredWindow>, StoreError> {
@@ -113,13 +118,18 @@ impl Store for Model {
 
     fn undone(&self, monitor: &str, range: Range<i64>, most: usize) -> Result<Vec<StoredWindow>, StoreError> {
         let state = self.state();
-        let undone = state.of(monitor).filter(|window| !window.done && range.contains(&window.window_ns));
+        let undone = state
+            .of(monitor)
+            .filter(|window| !window.done && range.contains(&window.window_ns));
         Ok(undone.take(most).map(bare).collect())
     }
 
     fn pieces(&self, monitor: &str, range: Range<i64>) -> Result<Vec<StoredPiece>, StoreError> {
         let state = self.state();
-        let own = state.pieces.iter().filter(|((name, start, _), _)| name == monitor && range.contains(start));
+        let own = state
+            .pieces
+            .iter()
+            .filter(|((name, start, _), _)| name == monitor && range.contains(start));
         let pieces = own.map(|((_, start, key), value)| StoredPiece {
             window_ns: *start,
             row: PieceRow {
@@ -143,13 +153,21 @@ impl Store for Model {
 
     fn documents(&self, kind: &str, name: &str) -> Result<Vec<Document>, StoreError> {
         let state = self.state();
-        let own = state.documents.values().filter(|document| document.kind == kind && document.name == name);
+        let own = state
+            .documents
+            .values()
+            .filter(|document| document.kind == kind && document.name == name);
         Ok(own.cloned().collect())
     }
 
     fn remove_before(&self, before_ns: i64, most: usize) -> Result<u64, StoreError> {
         let mut state = self.state();
-        let old: Vec<_> = state.windows.keys().filter(|(_, start)| *start < before_ns).cloned().collect();
+        let old: Vec<_> = state
+            .windows
+            .keys()
+            .filter(|(_, start)| *start < before_ns)
+            .cloned()
+            .collect();
         let (mut rows, mut windows) = (0, 0);
         for (monitor, start) in old {
             if rows >= most {

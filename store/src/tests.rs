@@ -12,7 +12,9 @@ use lika::wire::{Identity, Token};
 use crate::answer::Cuts;
 use crate::model::Model;
 use crate::node::listen;
-use crate::protocol::{ROLE, ROLE_BRAIN, ROLE_CONSOLE, ROLE_REDUCE, StoreAnswer, StoreProtocol, StoreRequest, WRITE_BYTES_MAX};
+use crate::protocol::{
+    ROLE, ROLE_BRAIN, ROLE_CONSOLE, ROLE_REDUCE, StoreAnswer, StoreProtocol, StoreRequest, WRITE_BYTES_MAX,
+};
 use crate::retention::{RetentionPolicy, horizon, keep_by_age, sweep};
 use crate::*;
 
@@ -189,7 +191,13 @@ struct Gated {
 /// Everything but what is named is the inner store's.
 macro_rules! delegate {
     ($inner:tt) => {
-        fn windows(&self, of: &str, range: Range<i64>, most: usize, bodies: bool) -> Result<Vec<StoredWindow>, StoreError> {
+        fn windows(
+            &self,
+            of: &str,
+            range: Range<i64>,
+            most: usize,
+            bodies: bool,
+        ) -> Result<Vec<StoredWindow>, StoreError> {
             self.$inner.windows(of, range, most, bodies)
         }
         fn newest(&self, of: &str, most: usize) -> Result<Vec<StoredWindow>, StoreError> {
@@ -223,7 +231,10 @@ impl Store for Sizeless {
     }
     fn status(&self) -> Result<StoreStatus, StoreError> {
         let status = self.0.status()?;
-        Ok(StoreStatus { disk_bytes: 7, ..status })
+        Ok(StoreStatus {
+            disk_bytes: 7,
+            ..status
+        })
     }
 }
 
@@ -288,10 +299,18 @@ async fn who_waits_shares_a_transaction_and_gets_its_own_outcomes() {
     let stored = Fence { epoch: 1, revision: 5 };
     for (index, other) in others.into_iter().enumerate() {
         let mut expected = vec![WriteOutcome::Written; index % 3];
-        expected.push(if index % 2 == 0 { WriteOutcome::Refused { stored } } else { WriteOutcome::Already });
+        expected.push(if index % 2 == 0 {
+            WriteOutcome::Refused { stored }
+        } else {
+            WriteOutcome::Already
+        });
         assert_eq!(other.await.unwrap().unwrap(), expected);
     }
-    assert_eq!(store.model.transactions(), 2, "40 writers that waited are one transaction");
+    assert_eq!(
+        store.model.transactions(),
+        2,
+        "40 writers that waited are one transaction"
+    );
 }
 
 #[tokio::test]
@@ -352,8 +371,14 @@ async fn large_writes_are_split_between_windows_and_too_large_ones_refused() {
     let outcomes = handle.write((0..5).map(large).collect()).await.unwrap();
     assert_eq!(outcomes, [WriteOutcome::Written; 5]);
     assert_eq!(store.transactions(), 3, "two of them fit into one");
-    assert_eq!(handle.windows("pay", ALL, 9, true).await.unwrap(), store.windows("pay", ALL, 9, true).unwrap());
-    let error = handle.write(vec![window("pay", 9, 1, WRITE_BYTES_MAX)]).await.unwrap_err();
+    assert_eq!(
+        handle.windows("pay", ALL, 9, true).await.unwrap(),
+        store.windows("pay", ALL, 9, true).unwrap()
+    );
+    let error = handle
+        .write(vec![window("pay", 9, 1, WRITE_BYTES_MAX)])
+        .await
+        .unwrap_err();
     assert!(matches!(error, StoreError::TooMuch { .. }), "{error:?}");
     assert_eq!(handle.write(Vec::new()).await.unwrap(), []);
 }
@@ -388,7 +413,10 @@ async fn only_a_reduce_writes() {
         assert_eq!(handle.monitors().await.unwrap(), Vec::<String>::new());
     }
     let reduce = stage.handle(ROLE_REDUCE);
-    assert_eq!(reduce.write(vec![window("pay", 0, 1, 1)]).await.unwrap(), [WriteOutcome::Written]);
+    assert_eq!(
+        reduce.write(vec![window("pay", 0, 1, 1)]).await.unwrap(),
+        [WriteOutcome::Written]
+    );
     reduce.put_document(document(1)).await.unwrap();
     assert_eq!(reduce.documents("shape", "pay").await.unwrap(), [document(1)]);
     let error = reduce.remove_before(9, 9).await.unwrap_err();
@@ -410,7 +438,10 @@ async fn a_store_that_gives_no_answer_is_unreachable_and_comes_back() {
     }
     stage.network.set_link(LinkState::Up);
     let outcome = handle.write(vec![window("pay", 1, 1, 1)]).await.unwrap();
-    assert!([WriteOutcome::Written, WriteOutcome::Already].contains(&outcome[0]), "{outcome:?}");
+    assert!(
+        [WriteOutcome::Written, WriteOutcome::Already].contains(&outcome[0]),
+        "{outcome:?}"
+    );
 }
 
 const DAY_NS: i64 = 86_400_000_000_000;

@@ -360,12 +360,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// If the disk fails.
-    fn pieces_page(
-        &self,
-        monitor: &str,
-        range: Range<i64>,
-        bytes_max: usize,
-    ) -> Result<Page<StoredPiece>, StoreError> {
+    fn pieces_page(&self, monitor: &str, range: Range<i64>, bytes_max: usize) -> Result<Page<StoredPiece>, StoreError> {
         let pieces = self.pieces(monitor, range)?;
         Ok(Page::cut(
             pieces,

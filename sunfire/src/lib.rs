@@ -16,3 +16,4 @@ pub mod query;
 pub mod role;
 pub mod status;
 pub mod times;
+pub mod up;

@@ -15,12 +15,19 @@ export function look(page, what) {
     const width = Math.floor(x(cells[1])) - left - 1;
     const bottom = u.bbox.top + u.bbox.height;
     // The strip begins 4 px below the plot and is 8 px high; `top` is where bands show and no line runs.
-    const rows = { plot: [u.bbox.top, u.bbox.height], strip: [bottom + 4, 8], top: [u.bbox.top + 2, 4], zero: [bottom - 1, 2] }[part];
+    const rows = {
+      plot: [u.bbox.top, u.bbox.height],
+      strip: [bottom + 4, 8],
+      top: [u.bbox.top + 2, 4],
+      zero: [bottom - 1, 2],
+    }[part];
     const image = u.ctx.getImageData(left, Math.round(rows[0]), width, Math.round(rows[1]));
     const probe = document.createElement('span');
     probe.style.color = `var(--${colour})`;
     document.body.append(probe);
-    const wanted = getComputedStyle(probe).color.match(/[\d.]+/g).map(Number);
+    const wanted = getComputedStyle(probe)
+      .color.match(/[\d.]+/g)
+      .map(Number);
     probe.remove();
     const hit = new Set();
     let pixels = 0;
@@ -48,7 +55,9 @@ export function ink(page, colour) {
     const probe = document.createElement('span');
     probe.style.color = `var(--${name})`;
     document.body.append(probe);
-    const wanted = getComputedStyle(probe).color.match(/[\d.]+/g).map(Number);
+    const wanted = getComputedStyle(probe)
+      .color.match(/[\d.]+/g)
+      .map(Number);
     probe.remove();
     const at = (cell) => [u.valToPos(u.data[0][cell], 'x', true), u.valToPos(u.data[1][cell], 'y', true)];
     let inked = 0;
@@ -58,7 +67,12 @@ export function ink(page, colour) {
       const length = Math.hypot(x1 - x0, y1 - y0);
       for (let place = 6; place < length - 6; place += 1) {
         const part = place / length;
-        const [r, g, b, a] = u.ctx.getImageData(Math.floor(x0 + (x1 - x0) * part), Math.floor(y0 + (y1 - y0) * part), 1, 1).data;
+        const [r, g, b, a] = u.ctx.getImageData(
+          Math.floor(x0 + (x1 - x0) * part),
+          Math.floor(y0 + (y1 - y0) * part),
+          1,
+          1,
+        ).data;
         places += 1;
         if (a > 100 && Math.hypot(r - wanted[0], g - wanted[1], b - wanted[2]) < 90) inked += 1;
       }

@@ -7,11 +7,18 @@ import { fileURLToPath } from 'node:url';
 import { hostsOf, MISTAKES, MONITORS, NOW, pointsOf } from './crafted.mjs';
 
 const ASSETS = fileURLToPath(new URL('../../console/assets/', import.meta.url));
-const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+};
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const DURATION = String.raw`(\d+)(ms|s|m|h|d)`;
 const QUERY = new RegExp(
-  String.raw`^select \* from (?:\x60((?:[^\x60]|\x60\x60)+)\x60|([A-Za-z_]\w*))(?: every ${DURATION})? (?:since ${DURATION}|from (\S+Z) to (\S+Z))$`);
+  String.raw`^select \* from (?:\x60((?:[^\x60]|\x60\x60)+)\x60|([A-Za-z_]\w*))` +
+    String.raw`(?: every ${DURATION})? (?:since ${DURATION}|from (\S+Z) to (\S+Z))$`,
+);
 
 /** Starts it; `scenario` may be changed while it runs. */
 export async function startFake() {
@@ -48,7 +55,8 @@ async function answer(request, response, scenario) {
   if (scenario.token && request.headers.authorization !== `Bearer ${scenario.token}`) {
     return json(response, 401, { status: 'error', errorType: 'unauthorized', error: 'a bearer token is needed here' });
   }
-  if (scenario.failing) return json(response, scenario.failing.status, { status: 'error', errorType: 'x', error: scenario.failing.error });
+  if (scenario.failing && url.pathname.startsWith(scenario.failing.path ?? '/'))
+    return json(response, scenario.failing.status, { status: 'error', errorType: 'x', error: scenario.failing.error });
   const [status, body] = route(url, scenario);
   return json(response, status, body);
 }
@@ -60,10 +68,20 @@ function route(url, { monitors, mistakes }) {
       return data({ monitors, mistakes });
     case '/api/v1/cluster':
       return data({
-        epoch: 3, apps: [], nodes: ['brain', 'reduce', 'map', 'store'].map((role) => ({ node: `${role}-1`, role, address: '127.0.0.1:9', trouble: null, figures: {} })),
+        epoch: 3,
+        apps: [],
+        nodes: ['brain', 'reduce', 'map', 'store'].map((role) => ({
+          node: `${role}-1`,
+          role,
+          address: '127.0.0.1:9',
+          trouble: null,
+          figures: {},
+        })),
       });
     case '/api/v1/events':
-      return data({ events: [{ time: new Date(NOW - 300_000).toISOString(), kind: 'config', text: 'monitor `looks` changed' }] });
+      return data({
+        events: [{ time: new Date(NOW - 300_000).toISOString(), kind: 'config', text: 'monitor `looks` changed' }],
+      });
     case '/api/v1/hosts':
       return data({ hosts: hostsOf(), inventory_version: 2 });
     case '/api/v1/query':
@@ -83,13 +101,23 @@ function query(text, monitors) {
   const from = sinceN ? NOW - sinceN * UNITS[sinceUnit] : Date.parse(fromText);
   const to = sinceN ? NOW : Date.parse(toText);
   const points = pointsOf(monitor.name, from, to, step);
-  return [200, {
-    status: 'success', partial: points.some(({ completeness }) => completeness.percent !== 100), warnings: [],
-    data: {
-      points, monitor: monitor.name, window_ms: step, group_by: monitor.group_by, outputs: monitor.outputs,
-      from: new Date(from).toISOString(), to: new Date(to).toISOString(),
+  return [
+    200,
+    {
+      status: 'success',
+      partial: points.some(({ completeness }) => completeness.percent !== 100),
+      warnings: [],
+      data: {
+        points,
+        monitor: monitor.name,
+        window_ms: step,
+        group_by: monitor.group_by,
+        outputs: monitor.outputs,
+        from: new Date(from).toISOString(),
+        to: new Date(to).toISOString(),
+      },
     },
-  }];
+  ];
 }
 
 function json(response, status, body) {
@@ -103,7 +131,10 @@ async function page(path, response) {
   const name = path === '/' ? 'index.html' : normalize(path).replace(/^\/assets\//, '');
   try {
     const body = await readFile(join(ASSETS, name));
-    response.writeHead(200, { 'content-type': TYPES[extname(name)] ?? 'text/plain', 'content-security-policy': "default-src 'self'" });
+    response.writeHead(200, {
+      'content-type': TYPES[extname(name)] ?? 'text/plain',
+      'content-security-policy': "default-src 'self'",
+    });
     response.end(body);
   } catch {
     response.writeHead(404).end();

@@ -141,7 +141,9 @@ impl SourceActor {
     /// Tells the reader who wants it now; returns whether somebody wants more than before.
     fn follow(&mut self) -> bool {
         let wanted: BTreeMap<TaskId, Wanted> = self.shared.wanted().clone();
-        let gone: Vec<TaskId> = (self.told.keys().filter(|id| !wanted.contains_key(id))).cloned().collect();
+        let gone: Vec<TaskId> = (self.told.keys().filter(|id| !wanted.contains_key(id)))
+            .cloned()
+            .collect();
         for id in gone {
             self.source.unsubscribe(&id);
             self.told.remove(&id);
@@ -186,7 +188,10 @@ impl SourceActor {
     /// How long to wait after a pull.
     fn wait_after(&self, pulled: &Pulled) -> Duration {
         let now_ns = self.now_ns();
-        let regular_ns = self.source.next_ns(now_ns, &self.rhythms, self.offset).saturating_sub(now_ns);
+        let regular_ns = self
+            .source
+            .next_ns(now_ns, &self.rhythms, self.offset)
+            .saturating_sub(now_ns);
         let regular = Duration::from_nanos(u64::try_from(regular_ns).unwrap_or(0));
         match &pulled.trouble {
             Some((HostState::Timeout, _)) if matches!(self.shared.key, SourceKey::Log(_)) => {
@@ -213,15 +218,23 @@ impl SourceActor {
         {
             self.offset.lag_ns = now_ns.saturating_sub(t_ns);
         }
-        self.shared.held_bytes.store(self.source.held_bytes(), Ordering::Relaxed);
+        self.shared
+            .held_bytes
+            .store(self.source.held_bytes(), Ordering::Relaxed);
         let found = |(id, report): (TaskId, HostReport)| {
             let incarnation = self.told.get(&id)?.incarnation;
-            Some(Found { id, incarnation, report })
+            Some(Found {
+                id,
+                incarnation,
+                report,
+            })
         };
         let reports = std::mem::take(&mut pulled.reports);
         let found: Vec<Found> = reports.into_iter().filter_map(found).collect();
         // What a replaced generation found is its successor's to find again.
-        let _replaced = context.fence().admit(|| self.node.registry().absorb(&self.shared, found));
+        let _replaced = context
+            .fence()
+            .admit(|| self.node.registry().absorb(&self.shared, found));
         pulled
     }
 
@@ -246,7 +259,10 @@ impl SourceActor {
 fn is_same(told: &Arc<Subscription>, wanted: &Arc<Subscription>) -> bool {
     let fixed = |subscription: &Subscription| {
         let Subscription {
-            epoch, from_ns, until_ns, ..
+            epoch,
+            from_ns,
+            until_ns,
+            ..
         } = subscription;
         (*epoch, *from_ns, *until_ns)
     };

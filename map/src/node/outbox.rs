@@ -185,9 +185,10 @@ pub(super) struct Outbox {
     /// The host that was handed out last: the next answer begins behind it.
     last: String,
     tickets: BTreeMap<u64, Vec<Handed>>,
-    first_ticket: u64,
     next_ticket: u64,
     held_bytes: usize,
+    /// [`WHOLE_HOST_BYTES`], but for tests.
+    whole_host_bytes: usize,
 }
 
 impl Outbox {
@@ -200,9 +201,9 @@ impl Outbox {
             news: BTreeSet::new(),
             last: String::new(),
             tickets: BTreeMap::new(),
-            first_ticket: base.saturating_add(1),
             next_ticket: base.saturating_add(1),
             held_bytes: 0,
+            whole_host_bytes: WHOLE_HOST_BYTES,
         }
     }
 
@@ -249,7 +250,8 @@ impl Outbox {
             verdicts: runs,
         });
         let first = host.said.verdicts.first().map(|run| run.from_ns);
-        host.too_large.retain(|window| first.is_none_or(|first| *window >= first));
+        host.too_large
+            .retain(|window| first.is_none_or(|first| *window >= first));
         self.held_bytes = self.held_bytes + host.bytes - before;
         self.news.insert(report.host);
     }
@@ -272,16 +274,16 @@ impl Outbox {
         said.verdicts.last().map(|run| run.to_ns)
     }
 
-    /// The store has what answers up to this ticket held. A ticket that was never given is of another life of this shard,
-    /// and nothing of it is believed.
+    /// The store has what the answer with this ticket held. Of answers before it nothing follows: they may have been lost,
+    /// and what this one had no room for was handed out in them alone. A ticket that was never given is of another life
+    /// of this shard, and nothing of it is believed.
     pub(super) fn ack(&mut self, ticket: u64) -> Vec<Acked> {
-        if !(self.first_ticket..self.next_ticket).contains(&ticket) {
+        let Some(handed) = self.tickets.remove(&ticket) else {
             return Vec::new();
-        }
-        let later = self.tickets.split_off(&(ticket + 1));
-        let acked = std::mem::replace(&mut self.tickets, later);
-        let handed = acked.into_values().flatten();
-        handed.filter_map(|handed| self.ack_host(handed)).collect()
+        };
+        // Who acknowledges one will not come back to those before it.
+        self.tickets = self.tickets.split_off(&ticket);
+        handed.into_iter().filter_map(|handed| self.ack_host(handed)).collect()
     }
 
     fn ack_host(&mut self, handed: Handed) -> Option<Acked> {
@@ -289,7 +291,11 @@ impl Outbox {
         let before = entry.bytes;
         for (window_ns, generation, version) in &handed.cells {
             let key = (*window_ns, *generation);
-            if entry.cells.get(&key).is_some_and(|waiting| waiting.cell.version == *version) {
+            if entry
+                .cells
+                .get(&key)
+                .is_some_and(|waiting| waiting.cell.version == *version)
+            {
                 entry.take_out(key);
             }
         }
@@ -325,7 +331,7 @@ impl Outbox {
             if !parts.is_empty() && bytes > left {
                 break;
             }
-            let room = (bytes > left.max(WHOLE_HOST_BYTES)).then_some(left.max(1));
+            let room = (bytes > left.max(self.whole_host_bytes)).then_some(left.max(1));
             let (part, handed) = take_part(name, host, self.window_ns, room);
             whole += usize::from(handed.said.is_some());
             parts.push(part);

@@ -239,7 +239,9 @@ async fn fetch(
         if filled.into.len() < filled.len + CHUNK_BYTES {
             // Doubling, so that zeros are written once and not for each chunk.
             let len = (filled.len + CHUNK_BYTES).max(filled.into.len() * 2);
-            filled.into.resize(len.min(filled.len + CHUNK_BYTES + request.length as usize), 0);
+            filled
+                .into
+                .resize(len.min(filled.len + CHUNK_BYTES + request.length as usize), 0);
         }
         match fetch.next(&mut filled.into[filled.len..]).await? {
             Received::Bytes(count) => filled.len += count,

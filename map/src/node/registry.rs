@@ -192,7 +192,10 @@ impl Registry {
         }
         self.removed.remove(&task.id);
         let id = task.id;
-        let is_same = self.tasks.get(&id).is_some_and(|entry| entry.definition == task.definition);
+        let is_same = self
+            .tasks
+            .get(&id)
+            .is_some_and(|entry| entry.definition == task.definition);
         if !is_same {
             self.forget(&id);
         }
@@ -331,8 +334,12 @@ impl Registry {
         task.epoch = request.epoch;
         let held = task.outbox.held_bytes();
         for acked in task.outbox.ack(request.acked) {
-            let Some(place) = task.hosts.get(&acked.host) else { continue };
-            let Some(source) = self.sources.get(&place.key) else { continue };
+            let Some(place) = task.hosts.get(&acked.host) else {
+                continue;
+            };
+            let Some(source) = self.sources.get(&place.key) else {
+                continue;
+            };
             if let (Some(settled_ns), SourceKey::Log(_)) = (acked.settled_ns, &place.key)
                 && let Some(wanted) = source.wanted().get_mut(&request.id)
             {
@@ -375,7 +382,12 @@ impl Registry {
         if !self.is_current(source) {
             return;
         }
-        for Found { id, incarnation, report } in reports {
+        for Found {
+            id,
+            incarnation,
+            report,
+        } in reports
+        {
             let wanted = source.wanted().get(&id).map(|wanted| wanted.incarnation);
             let Some(task) = self.tasks.get_mut(&id) else { continue };
             if wanted != Some(incarnation) || !task.hosts.contains_key(&report.host) {

@@ -52,7 +52,10 @@ impl Offset {
 pub(super) fn next_place(now_ns: i64, period_ns: i64, phase_ns: i64) -> i64 {
     let period_ns = period_ns.max(1);
     let periods = now_ns.saturating_sub(phase_ns).div_euclid(period_ns);
-    periods.saturating_add(1).saturating_mul(period_ns).saturating_add(phase_ns)
+    periods
+        .saturating_add(1)
+        .saturating_mul(period_ns)
+        .saturating_add(phase_ns)
 }
 
 /// When a log is pulled next; at most five seconds from now, whatever its windows.

@@ -96,7 +96,9 @@ impl MapService {
         let sources_max = self.node.config.limits.inputs_max;
         // Microseconds rise faster than tickets of a shard's earlier life ever did.
         let ticket_base = u64::try_from(self.node.config.clock.wall().0 / 1000).unwrap_or(0);
-        self.node.registry().install(task, compiled, (sources_max, ticket_base))?;
+        self.node
+            .registry()
+            .install(task, compiled, (sources_max, ticket_base))?;
         self.nudge();
         Ok(MapAnswer::Done)
     }
@@ -199,7 +201,9 @@ fn check_hosts<'h>(hosts: impl ExactSizeIterator<Item = &'h str>) -> Result<(), 
     let mut seen = BTreeSet::new();
     for host in hosts {
         if !seen.insert(host) {
-            return Err(format!("the host {host} is listed twice: names are unique in an application"));
+            return Err(format!(
+                "the host {host} is listed twice: names are unique in an application"
+            ));
         }
     }
     Ok(())

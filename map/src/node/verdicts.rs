@@ -76,7 +76,10 @@ pub(super) fn overlay(runs: &[VerdictRun], over: &VerdictRun) -> Vec<VerdictRun>
             ..of.clone()
         };
         push(&mut laid, part(run.from_ns, run.to_ns.min(over.from_ns), run));
-        push(&mut laid, part(run.from_ns.max(over.from_ns), run.to_ns.min(over.to_ns), over));
+        push(
+            &mut laid,
+            part(run.from_ns.max(over.from_ns), run.to_ns.min(over.to_ns), over),
+        );
         push(&mut laid, part(run.from_ns.max(over.to_ns), run.to_ns, run));
     }
     laid
@@ -98,7 +101,10 @@ pub(super) fn settled_to(runs: &[VerdictRun]) -> Option<i64> {
 /// Windows that start before this have ended, and their grace is past.
 pub(super) fn due_ns(now_ns: i64, window_ns: i64, grace_ns: i64) -> i64 {
     let window_ns = window_ns.max(1);
-    now_ns.saturating_sub(grace_ns).div_euclid(window_ns).saturating_mul(window_ns)
+    now_ns
+        .saturating_sub(grace_ns)
+        .div_euclid(window_ns)
+        .saturating_mul(window_ns)
 }
 
 #[cfg(test)]

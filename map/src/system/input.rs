@@ -118,7 +118,10 @@ impl SystemInput {
         };
         let interest = self.interests.entry(id).or_insert_with(new);
         let from_ns = interest.subscription.from_ns.min(subscription.from_ns);
-        interest.subscription = Subscription { from_ns, ..subscription };
+        interest.subscription = Subscription {
+            from_ns,
+            ..subscription
+        };
         interest.is_new = true;
     }
 
@@ -135,7 +138,9 @@ impl SystemInput {
     /// Bytes that are held, about.
     pub fn held_bytes(&self) -> usize {
         let cells = self.interests.values().flat_map(|interest| interest.cells.values());
-        cells.map(|counted| WirePartial::from(&counted.partial).memory_bytes()).sum()
+        cells
+            .map(|counted| WirePartial::from(&counted.partial).memory_bytes())
+            .sum()
     }
 
     /// When it is to be pulled next.
@@ -146,7 +151,9 @@ impl SystemInput {
         let in_window = |start_ns: i64| {
             let wanted = self.newest_ns < Some(start_ns);
             let samples = PHASES_NS.into_iter().filter(move |_| wanted);
-            samples.chain([GRACE_NS]).map(move |phase_ns| start_ns + phase_ns + late_ns)
+            samples
+                .chain([GRACE_NS])
+                .map(move |phase_ns| start_ns + phase_ns + late_ns)
         };
         let places = [window_ns, window_ns + WINDOW_NS].into_iter().flat_map(in_window);
         let next = places.filter(|place| *place > host_ns).min();
@@ -219,9 +226,13 @@ impl SystemInput {
         self.t_ns = sample.t_ns;
         self.begin(sample.t_ns);
         let window_ns = window_of(sample.t_ns);
-        let counts = sample.t_ns - window_ns >= SAMPLE_FROM_NS && self.judged_ns.is_none_or(|judged| window_ns >= judged);
+        let counts =
+            sample.t_ns - window_ns >= SAMPLE_FROM_NS && self.judged_ns.is_none_or(|judged| window_ns >= judged);
         if counts {
-            let before = self.before.as_ref().map(|before| (&before.sample, now_ns - before.ours_ns));
+            let before = self
+                .before
+                .as_ref()
+                .map(|before| (&before.sample, now_ns - before.ours_ns));
             let lines = lines(&sample, before);
             for interest in self.interests.values_mut() {
                 pulled.records += interest.count(&lines, sample.t_ns, self.generation);
@@ -284,8 +295,13 @@ impl SystemInput {
             if changed.is_empty() && !has_judged && !is_new {
                 continue;
             }
-            let windows = interest.cells.keys().filter(|window| is_new || changed.contains(window));
-            let cells = windows.filter_map(|window_ns| interest.cell(*window_ns, self.generation)).collect();
+            let windows = interest
+                .cells
+                .keys()
+                .filter(|window| is_new || changed.contains(window));
+            let cells = windows
+                .filter_map(|window_ns| interest.cell(*window_ns, self.generation))
+                .collect();
             reports.push((
                 id.clone(),
                 HostReport {
@@ -321,11 +337,14 @@ impl Interest {
                 }
                 None => {
                     let (samples, last_t_ns) = (1, t_ns);
-                    self.cells.insert(window_ns, Counted {
-                        partial,
-                        samples,
-                        last_t_ns,
-                    });
+                    self.cells.insert(
+                        window_ns,
+                        Counted {
+                            partial,
+                            samples,
+                            last_t_ns,
+                        },
+                    );
                 }
             }
         }
@@ -452,7 +471,10 @@ impl Stamps for At {
 
 /// The records of a sample, counted by the ordinary engine.
 fn counted(subscription: &Subscription, lines: &str, t_ns: i64, generation: u64) -> Partial {
-    let labels = subscription.labels.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let labels = subscription
+        .labels
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()));
     let input = CounterInput {
         labels: Labels::new(labels),
         lateness_ns: 0,

@@ -26,9 +26,17 @@ pub(super) fn columns(sample: &Sample, before: Option<(&Sample, i64)>) -> Vec<(&
     let (total, available) = (sample.memory_total_bytes, sample.memory_available_bytes);
     put("mem.total", total.map(whole));
     put("mem.available", available.map(whole));
-    put("mem.used", total.zip(available).and_then(|(total, available)| total.checked_sub(available)).map(whole));
+    put(
+        "mem.used",
+        total
+            .zip(available)
+            .and_then(|(total, available)| total.checked_sub(available))
+            .map(whole),
+    );
     put("tcp.curr_estab", sample.tcp_established.map(whole));
-    if let Some((before, elapsed_ns)) = before.and_then(|(before, ours_ns)| Some((before, elapsed(sample, before, ours_ns)?))) {
+    if let Some((before, elapsed_ns)) =
+        before.and_then(|(before, ours_ns)| Some((before, elapsed(sample, before, ours_ns)?)))
+    {
         put_rates(sample, before, elapsed_ns, &mut put);
     }
     columns
@@ -41,18 +49,19 @@ fn elapsed(sample: &Sample, before: &Sample, ours_ns: i64) -> Option<u64> {
     (is_steady && (GAP_NS_MIN..=GAP_NS_MAX).contains(&theirs_ns)).then_some(theirs_ns.unsigned_abs())
 }
 
-fn put_rates(
-    sample: &Sample,
-    before: &Sample,
-    elapsed_ns: u64,
-    put: &mut impl FnMut(&'static str, Option<Decimal>),
-) {
-    let ticks = sample.cpu.zip(before.cpu).and_then(|(now, before)| ticks_between(now, before));
+fn put_rates(sample: &Sample, before: &Sample, elapsed_ns: u64, put: &mut impl FnMut(&'static str, Option<Decimal>)) {
+    let ticks = sample
+        .cpu
+        .zip(before.cpu)
+        .and_then(|(now, before)| ticks_between(now, before));
     if let Some(ticks) = ticks {
         let (busy, all) = (ticks.busy(), ticks.all());
         put("cpu.util", share_percent(busy, all));
         put("cpu.user", share_percent(ticks.user + ticks.nice, all));
-        put("cpu.system", share_percent(ticks.system + ticks.irq + ticks.softirq, all));
+        put(
+            "cpu.system",
+            share_percent(ticks.system + ticks.irq + ticks.softirq, all),
+        );
         put("cpu.iowait", share_percent(ticks.iowait, all));
         put("cpu.steal", share_percent(ticks.steal, all));
     }

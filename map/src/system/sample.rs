@@ -89,7 +89,9 @@ impl Sample {
 /// `cpu  user nice system idle iowait irq softirq steal guest guest_nice`; guests are within user and nice.
 fn cpu(text: &str) -> Option<Cpu> {
     let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    let mut ticks = line.split_ascii_whitespace().map_while(|field| field.parse::<u64>().ok());
+    let mut ticks = line
+        .split_ascii_whitespace()
+        .map_while(|field| field.parse::<u64>().ok());
     let mut next = || ticks.next();
     Some(Cpu {
         user: next()?,
@@ -106,7 +108,9 @@ fn cpu(text: &str) -> Option<Cpu> {
 
 /// `0.20 0.18 0.12 1/80 11206`
 fn load(text: &str) -> [Option<Decimal>; 3] {
-    let mut fields = text.split_ascii_whitespace().map(|field| Decimal::parse(field.as_bytes()).ok());
+    let mut fields = text
+        .split_ascii_whitespace()
+        .map(|field| Decimal::parse(field.as_bytes()).ok());
     [(); 3].map(|()| fields.next().flatten().filter(|load| load.nanos() >= 0))
 }
 
@@ -124,17 +128,24 @@ fn disks(text: &str) -> Devices {
         let bytes = |at: usize| fields.get(at)?.parse::<u64>().ok()?.checked_mul(SECTOR_BYTES);
         let name = *fields.get(2)?;
         let stacked = STACKED.iter().any(|prefix| name.starts_with(prefix));
-        (!stacked).then(|| Some((name.to_owned(), (bytes(5)?, bytes(9)?)))).flatten()
+        (!stacked)
+            .then(|| Some((name.to_owned(), (bytes(5)?, bytes(9)?))))
+            .flatten()
     };
     let all: Devices = text.lines().filter_map(line).collect();
     let is_whole = |name: &str| !all.keys().any(|whole| is_partition(name, whole));
-    all.iter().filter(|(name, _)| is_whole(name)).map(|(name, bytes)| (name.clone(), *bytes)).collect()
+    all.iter()
+        .filter(|(name, _)| is_whole(name))
+        .map(|(name, bytes)| (name.clone(), *bytes))
+        .collect()
 }
 
 /// Whether `name` is a partition of `whole`: `sda1` of `sda`, `nvme0n1p1` of `nvme0n1`. Judged by what is there: a cloud's
 /// `xvda1` without `xvda` is a disk.
 fn is_partition(name: &str, whole: &str) -> bool {
-    let Some(rest) = name.strip_prefix(whole) else { return false };
+    let Some(rest) = name.strip_prefix(whole) else {
+        return false;
+    };
     let number = if whole.ends_with(|last: char| last.is_ascii_digit()) {
         rest.strip_prefix('p')
     } else {
@@ -149,9 +160,14 @@ fn networks(text: &str) -> Devices {
     let line = |line: &str| {
         // An alias, `eth0:1`, has a colon of its own.
         let (name, numbers) = line.rsplit_once(':')?;
-        let numbers: Vec<u64> = numbers.split_ascii_whitespace().map_while(|field| field.parse().ok()).collect();
+        let numbers: Vec<u64> = numbers
+            .split_ascii_whitespace()
+            .map_while(|field| field.parse().ok())
+            .collect();
         let name = name.trim();
-        (name != "lo").then(|| Some((name.to_owned(), (*numbers.first()?, *numbers.get(8)?)))).flatten()
+        (name != "lo")
+            .then(|| Some((name.to_owned(), (*numbers.first()?, *numbers.get(8)?))))
+            .flatten()
     };
     text.lines().filter_map(line).collect()
 }

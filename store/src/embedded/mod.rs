@@ -55,13 +55,16 @@ pub struct EmbeddedStore {
 
 impl fmt::Debug for EmbeddedStore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("EmbeddedStore").field("file", &self.file).finish_non_exhaustive()
+        formatter
+            .debug_struct("EmbeddedStore")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a data directory, which is made if it is missing. After a crash the whole file is verified
-    /// first, about a second a gigabyte.
+    /// Opens the store in a data directory, which is made if it is missing. After a crash, and always while it is below
+    /// a gigabyte, the whole file is verified first, some seconds a gigabyte.
     ///
     /// # Errors
     /// If another process has it, or it is not a store that this build can read, or the disk says no.
@@ -103,7 +106,10 @@ impl EmbeddedStore {
         let done = catch_unwind(AssertUnwindSafe(|| work(database)));
         let done = done.unwrap_or_else(|panic| {
             self.broken.store(true, Ordering::Release);
-            Err(Error::Corrupted(format!("its pages make no sense: {}", text_of(&*panic))))
+            Err(Error::Corrupted(format!(
+                "its pages make no sense: {}",
+                text_of(&*panic)
+            )))
         });
         done.map_err(|error| {
             if must_reopen(&error) {
@@ -157,7 +163,8 @@ fn chain(error: &OpenError) -> String {
 
 fn text_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no reason given")
 }
 
 fn check_name(what: &'static str, name: &[u8], most: usize) -> Result<(), StoreError> {
@@ -188,7 +195,9 @@ impl Store for EmbeddedStore {
     fn write(&self, windows: &[WindowWrite]) -> Result<Vec<WriteOutcome>, StoreError> {
         check_names(windows)?;
         let outcomes = self.with("writing windows", |database| write::windows(database, windows))?;
-        let refused = outcomes.iter().filter(|outcome| matches!(outcome, WriteOutcome::Refused { .. }));
+        let refused = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, WriteOutcome::Refused { .. }));
         self.refused.fetch_add(refused.count() as u64, Ordering::Relaxed);
         Ok(outcomes)
     }
@@ -273,12 +282,7 @@ impl Store for EmbeddedStore {
         })
     }
 
-    fn pieces_page(
-        &self,
-        monitor: &str,
-        range: Range<i64>,
-        bytes_max: usize,
-    ) -> Result<Page<StoredPiece>, StoreError> {
+    fn pieces_page(&self, monitor: &str, range: Range<i64>, bytes_max: usize) -> Result<Page<StoredPiece>, StoreError> {
         let page = self.with("reading pieces", |database| {
             read::pieces(database, monitor, range, bytes_max)
         })?;

@@ -16,8 +16,8 @@ pub(super) const FORMAT: u64 = 1;
 /// Memory for pages of the file, read and written. Charts read what was written last, which is then still here; the
 /// rest is in the system's page cache anyway.
 const CACHE_BYTES_MAX: usize = 64 << 20;
-/// A file up to this is verified as a whole whenever it is opened, which takes about a second; a larger one only after a
-/// crash, where it must be. What is damaged later, or in a larger file, is found row by row when it is read.
+/// A file up to this is verified as a whole whenever it is opened, which takes some seconds at most; a larger one only
+/// after a crash, where it must be. What is damaged later, or in a larger file, is found row by row when it is read.
 const VERIFY_BYTES_MAX: u64 = 1 << 30;
 
 /// Why a store cannot be opened.

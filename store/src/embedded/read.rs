@@ -5,9 +5,7 @@ use std::ops::Range;
 use redb::{Database, Error, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use super::row::{BodyPlace, Damaged, WindowRow, opened};
-use super::tables::{
-    DOCUMENTS, MONITORS, MonitorTables, PIECES, UNDONE, damaged, if_there, keyed, monitor_number,
-};
+use super::tables::{DOCUMENTS, MONITORS, MonitorTables, PIECES, UNDONE, damaged, if_there, keyed, monitor_number};
 use crate::traits::{Document, Page, PieceRow, StoreStatus, StoredPiece, StoredWindow, WindowSelection};
 
 /// How much an answer may hold.

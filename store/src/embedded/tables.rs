@@ -52,7 +52,7 @@ impl MonitorTables {
 }
 
 /// Where a query for the pieces of a window begins and ends.
-pub(super) fn pieces_of(monitor: u32, window_ns: i64) -> (Bound<(u32, i64, &'static [u8])>, Bound<PieceKey>) {
+pub(super) fn pieces_of(monitor: u32, window_ns: i64) -> (Bound<PieceKey>, Bound<PieceKey>) {
     let begin: PieceKey = (monitor, window_ns, &[]);
     let end: Bound<PieceKey> = match (window_ns.checked_add(1), monitor.checked_add(1)) {
         (Some(next), _) => Bound::Excluded((monitor, next, &[])),

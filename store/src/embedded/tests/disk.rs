@@ -93,7 +93,13 @@ fn open(directory: &std::path::Path, faults: &Faults) -> EmbeddedStore {
     let file_of = path.clone();
     let opener = move || {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&path).unwrap();
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .unwrap();
         let disk = Disk {
             file: FileBackend::new(file).unwrap(),
             faults: faults.clone(),
@@ -163,12 +169,21 @@ fn check_fault(fault: impl Fn(&Faults)) {
     faults.mend();
     // Without a restart: all that was acknowledged, and at most the batch that was under way.
     let last = last_batch(&store);
-    assert!((acknowledged..=acknowledged + 1).contains(&last), "{acknowledged} {last}");
+    assert!(
+        (acknowledged..=acknowledged + 1).contains(&last),
+        "{acknowledged} {last}"
+    );
     let next = store.write(&batch(acknowledged + 1)).unwrap();
-    assert!(next == [WriteOutcome::Written; 2] || next == [WriteOutcome::Already; 2], "{next:?}");
+    assert!(
+        next == [WriteOutcome::Written; 2] || next == [WriteOutcome::Already; 2],
+        "{next:?}"
+    );
     assert_eq!(last_batch(&store), acknowledged + 1);
     drop(store);
-    assert_eq!(last_batch(&EmbeddedStore::open(directory.path()).unwrap()), acknowledged + 1);
+    assert_eq!(
+        last_batch(&EmbeddedStore::open(directory.path()).unwrap()),
+        acknowledged + 1
+    );
 }
 
 #[test]

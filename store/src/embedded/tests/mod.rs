@@ -12,15 +12,7 @@ use crate::model::Model;
 use crate::{Fence, PieceChange, PieceRow};
 
 const MONITORS: [&str; 3] = ["a", "b", "pay"];
-const WINDOWS: [i64; 7] = [
-    i64::MIN,
-    -2_000_000_000,
-    -1,
-    0,
-    1_000_000_000,
-    2_000_000_000,
-    i64::MAX,
-];
+const WINDOWS: [i64; 7] = [i64::MIN, -2_000_000_000, -1, 0, 1_000_000_000, 2_000_000_000, i64::MAX];
 
 pub(super) fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -63,7 +55,10 @@ fn pieces() -> impl Strategy<Value = PieceChange> {
 }
 
 fn write() -> impl Strategy<Value = WindowWrite> {
-    let place = (proptest::sample::select(&MONITORS[..]), proptest::sample::select(&WINDOWS[..]));
+    let place = (
+        proptest::sample::select(&MONITORS[..]),
+        proptest::sample::select(&WINDOWS[..]),
+    );
     (place, (0..3u64, 0..5u64), any::<bool>(), (body(), body()), pieces()).prop_map(
         |((monitor, window_ns), (epoch, revision), done, (header, body), pieces)| WindowWrite {
             monitor: monitor.to_owned(),
@@ -109,7 +104,13 @@ fn observe(store: &dyn Store) -> Result<Vec<String>, StoreError> {
         for most in [0, 1, 3, usize::MAX] {
             seen.push(format!("{:?}", store.newest(monitor, most)?));
         }
-        for (from, to) in [(i64::MIN, i64::MAX), (-2_000_000_000, 1), (0, 0), (1, -1), (-1, 1_000_000_000)] {
+        for (from, to) in [
+            (i64::MIN, i64::MAX),
+            (-2_000_000_000, 1),
+            (0, 0),
+            (1, -1),
+            (-1, 1_000_000_000),
+        ] {
             for most in [0, 2, usize::MAX] {
                 seen.push(format!("{:?}", store.windows(monitor, from..to, most, true)?));
                 seen.push(format!("{:?}", store.windows(monitor, from..to, most, false)?));

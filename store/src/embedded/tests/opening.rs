@@ -49,7 +49,10 @@ fn a_database_of_another_program_is_said() {
     transaction.commit().unwrap();
     drop(other);
     let error = EmbeddedStore::open(directory.path()).unwrap_err();
-    assert!(matches!(&error, OpenError::NotAStore { why, .. } if why.contains("accounts")), "{error:?}");
+    assert!(
+        matches!(&error, OpenError::NotAStore { why, .. } if why.contains("accounts")),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -58,11 +61,18 @@ fn a_newer_format_is_said() {
     drop(EmbeddedStore::open(directory.path()).unwrap());
     let file = redb::Database::open(directory.path().join(FILE_NAME)).unwrap();
     let transaction = file.begin_write().unwrap();
-    transaction.open_table(FACTS).unwrap().insert(FACT_FORMAT, FORMAT + 1).unwrap();
+    transaction
+        .open_table(FACTS)
+        .unwrap()
+        .insert(FACT_FORMAT, FORMAT + 1)
+        .unwrap();
     transaction.commit().unwrap();
     drop(file);
     let error = EmbeddedStore::open(directory.path()).unwrap_err();
-    assert!(matches!(error, OpenError::NewerFormat { found, .. } if found == FORMAT + 1), "{error:?}");
+    assert!(
+        matches!(error, OpenError::NewerFormat { found, .. } if found == FORMAT + 1),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -105,7 +115,11 @@ fn no_changed_byte_becomes_a_value() {
         std::fs::write(directory.path().join(FILE_NAME), &changed).unwrap();
         let read = EmbeddedStore::open(directory.path())
             .map_err(|error| error.to_string())
-            .and_then(|store| store.windows("a", 0..300, 1000, true).map_err(|error| error.to_string()));
+            .and_then(|store| {
+                store
+                    .windows("a", 0..300, 1000, true)
+                    .map_err(|error| error.to_string())
+            });
         match read {
             Err(_) => errors += 1,
             Ok(windows) => {
@@ -113,7 +127,11 @@ fn no_changed_byte_becomes_a_value() {
                 assert_eq!(windows.len(), expected.len(), "byte {at}");
                 for (window, written) in windows.iter().zip(&expected) {
                     assert_eq!(window.window_ns, written.window_ns, "byte {at}");
-                    assert_eq!((&window.header, &window.body), (&written.header, &written.body), "byte {at}");
+                    assert_eq!(
+                        (&window.header, &window.body),
+                        (&written.header, &written.body),
+                        "byte {at}"
+                    );
                 }
             }
         }
