@@ -422,8 +422,8 @@ fn the_beginning_of_a_monitor_is_said() {
         "{:?}",
         answer.warnings
     );
-    let warning = "there are no windows of `m` before 1970-01-01T00:01:20Z: it began then, or older ones were removed by \
-                   age; they are gaps, not zeros";
+    let warning = "there are no windows of `m` before 1970-01-01T00:01:20Z: it began then, or older ones were removed \
+                   by age; they are gaps, not zeros";
     assert_eq!(answer.warnings, [warning]);
     // A step that begins before the monitor did is not whole.
     assert!(ask(&world, "select n from m every 1m").is_partial);
