@@ -63,6 +63,12 @@ impl Mistake {
 }
 
 impl Diagnostic {
+    /// A mistake in a query's text that only somebody could find who knows more than the text: at a span of its
+    /// expressions, with what to write instead.
+    pub fn of_query(text: &str, span: Range<usize>, message: impl Into<String>, hint: Option<String>) -> Diagnostic {
+        Diagnostic::in_text(None, text, Mistake::new(span, message).hint_maybe(hint))
+    }
+
     /// A mistake within `source`, whose spans may end on another line than they begin.
     pub(crate) fn in_text(file: Option<&str>, source: &str, mistake: Mistake) -> Diagnostic {
         let start = floor_boundary(source, mistake.span.start);

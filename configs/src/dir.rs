@@ -1,14 +1,11 @@
-//! The ConfigDB as a directory: the one place here that touches the file system.
+//! The ConfigDB read once from a file or a directory, as commands do it. What goes on reading it is `directory`.
 
 use crate::diagnostic::Diagnostic;
+use crate::files::{Listing, list_yaml, read, unreadable};
 use crate::node::AgentNode;
-use crate::yaml::{FILE_BYTES_MAX, documents};
+use crate::yaml::documents;
 use crate::{Document, Set, check_set};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-
-/// How deep directories may nest: a guard against links that lead in circles.
-const DEPTH_MAX: usize = 16;
+use std::path::Path;
 
 /// What a file or a directory holds.
 #[derive(Debug)]
@@ -25,15 +22,15 @@ pub struct Loaded {
 /// All mistakes of all files, in their order; files and directories that can't be read are among them.
 pub fn load_path(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
     let is_directory = path.is_dir();
-    let mut diagnostics = Vec::new();
-    let mut files = Vec::new();
+    let mut listing = Listing::default();
     if is_directory {
-        collect(path, 0, &mut files, &mut diagnostics);
+        listing = list_yaml(path);
     } else {
-        files.push(path.to_owned());
+        listing.files.push(path.to_owned());
     }
+    let mut diagnostics = listing.diagnostics;
     let mut set = Set::default();
-    for file in files {
+    for file in listing.files {
         let name = file.display().to_string();
         match read(&file) {
             Ok(text) => {
@@ -69,68 +66,6 @@ pub fn load_agent(path: &Path) -> Result<AgentNode, Vec<Diagnostic>> {
             Err(vec![Diagnostic::of_file(&path.display().to_string(), message, hint)])
         }
     }
-}
-
-fn unreadable(name: &str, error: &io::Error) -> Diagnostic {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound => Some("check the path".to_owned()),
-        io::ErrorKind::PermissionDenied => Some("let the user that runs this read it".to_owned()),
-        _ => None,
-    };
-    Diagnostic::of_file(name, format!("can't be read: {error}"), hint)
-}
-
-/// The YAML files below a directory, sorted by path.
-fn collect(directory: &Path, depth: usize, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnostic>) {
-    if depth > DEPTH_MAX {
-        let message = format!("directories nest deeper than {DEPTH_MAX}");
-        diagnostics.push(Diagnostic::of_file(&directory.display().to_string(), message, None));
-        return;
-    }
-    let listed = std::fs::read_dir(directory).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
-    let mut paths: Vec<PathBuf> = match listed {
-        Ok(entries) => entries.into_iter().map(|entry| entry.path()).collect(),
-        Err(error) => {
-            diagnostics.push(unreadable(&directory.display().to_string(), &error));
-            return;
-        }
-    };
-    paths.sort();
-    for path in paths {
-        let is_hidden = path
-            .file_name()
-            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        if is_hidden {
-            continue;
-        }
-        if path.is_dir() {
-            collect(&path, depth + 1, files, diagnostics);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml")
-        {
-            files.push(path);
-        }
-    }
-}
-
-/// A file's text, if it isn't too large.
-fn read(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(FILE_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(io::Error::other(format!(
-            "it is larger than {FILE_BYTES_MAX} bytes; split it"
-        )));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        io::Error::other(format!("it is not UTF-8 from byte {offset} on"))
-    })?;
-    // Editors of other systems begin a file with a byte order mark; columns count from behind it.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 #[cfg(test)]

@@ -4,28 +4,40 @@
 //! and the telling of mistakes in them. It refuses to know how a monitor is run, where logs are, and what time it is.
 //! It leans on `logline` for the rules that cut fields out of records; everything that plans or counts leans on it.
 //!
-//! Everything is a function of the text given, except `load_path` and `load_agent`, the one edge to the file system.
+//! Everything is a function of the text given, except what reads files: `load_path` and `load_agent` once,
+//! [`Directory`] and [`Targets`] again and again, keeping the last good documents of a file that is broken.
 
 #![warn(missing_docs)]
 
 pub mod app;
 mod diagnostic;
 mod dir;
+mod directory;
 pub mod expr;
+mod files;
 pub mod monitor;
 mod mql;
 mod nearest;
 pub mod node;
 mod parse_rule;
+pub mod query;
 mod set;
+mod source;
+mod targets;
 mod units;
+mod watched;
 mod yaml;
 mod zone;
 
 pub use diagnostic::Diagnostic;
 pub use dir::{Loaded, load_agent, load_path};
-pub use mql::{parse_expr, parse_mql};
+pub use directory::{Directory, Placed, Wholeness};
+pub use mql::{parse_expr, parse_mql, parse_query, parse_question};
+pub use nearest::nearest;
+pub use source::Source;
+pub use targets::{AppHosts, Targets};
 pub use units::duration_ms;
+pub use watched::Poll;
 
 use app::App;
 use monitor::Monitor;

@@ -2,7 +2,7 @@
 
 /// The candidate nearest to `name`, if near enough to be a slip of the finger: at most a third of its letters wrong,
 /// case aside. Ties go to the candidate that stands first. Distance: Damerau–Levenshtein.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     let bound = (name.chars().count() / 3).max(1);
     candidates

@@ -3,6 +3,7 @@
 use crate::Document;
 use crate::diagnostic::{Diagnostic, Mistake};
 use crate::nearest::nearest;
+use crate::source::Source;
 use crate::yaml::Placed;
 use std::collections::HashMap;
 
@@ -16,35 +17,58 @@ pub(crate) struct Set {
     pub(crate) clashes: Vec<Diagnostic>,
 }
 
-struct Member {
-    document: Document,
+/// A document with where it comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) document: Document,
+    pub(crate) source: Source,
     /// A diagnostic at the document's name, still without a message.
-    place: Diagnostic,
+    pub(crate) place: Diagnostic,
+}
+
+impl Member {
+    /// Of a document that was read from this text.
+    pub(crate) fn new(file: &str, text: &str, placed: Placed) -> Member {
+        Member {
+            source: Source::of_range(file, text, placed.range),
+            document: placed.document,
+            place: Diagnostic::in_text(Some(file), text, Mistake::new(placed.name_span, "")),
+        }
+    }
 }
 
 impl Set {
     /// Adds a file's documents, noting those whose name is taken.
     pub(crate) fn add(&mut self, file: &str, text: &str, placed: Vec<Placed>) {
-        for Placed { document, name_span } in placed {
-            let (kind, name) = (document.kind(), document.name().to_owned());
-            let place = Diagnostic::in_text(Some(file), text, Mistake::new(name_span, ""));
-            let written = format!("{file}:{}:{}", place.line, place.column);
-            match self.first.get(&(kind, name.clone())) {
-                Some(first) => self.clashes.push(Diagnostic {
-                    message: format!("two {kind}s are named `{name}`"),
-                    hint: Some(format!("the first is at {first}; rename one of them")),
-                    ..place
-                }),
-                None => {
-                    self.first.insert((kind, name), written);
-                    self.members.push(Member { document, place });
-                }
+        for placed in placed {
+            self.add_member(Member::new(file, text, placed));
+        }
+    }
+
+    /// Adds a document, or notes that its name is taken: the first one keeps it.
+    pub(crate) fn add_member(&mut self, member: Member) {
+        let (kind, name) = (member.document.kind(), member.document.name().to_owned());
+        match self.first.get(&(kind, name.clone())) {
+            Some(first) => self.clashes.push(Diagnostic {
+                message: format!("two {kind}s are named `{name}`"),
+                hint: Some(format!("the first is at {first}; rename one of them")),
+                ..member.place
+            }),
+            None => {
+                let file = member.place.file.as_deref().unwrap_or_default();
+                let written = format!("{file}:{}:{}", member.place.line, member.place.column);
+                self.first.insert((kind, name), written);
+                self.members.push(member);
             }
         }
     }
 
     pub(crate) fn into_documents(self) -> Vec<Document> {
         self.members.into_iter().map(|member| member.document).collect()
+    }
+
+    pub(crate) fn into_members(self) -> (Vec<Member>, Vec<Diagnostic>) {
+        (self.members, self.clashes)
     }
 }
 
@@ -59,7 +83,7 @@ pub(crate) fn check_set(set: &Set) -> Vec<Diagnostic> {
         })
         .collect();
     let mut warnings = Vec::new();
-    for Member { document, place } in &set.members {
+    for Member { document, place, .. } in &set.members {
         let Document::Monitor(monitor) = document else { continue };
         if let Some(app) = monitor.app.as_deref().filter(|app| !apps.contains(app)) {
             let hint = match nearest(app, apps.iter().copied()) {

@@ -171,6 +171,43 @@ impl<S: Stamps> RecordReader<S> {
         self.close_open();
     }
 
+    /// No line that is still to come continues the open record: for a copy ([`RecordReader::tail`]) whose records are
+    /// to be judged as they are now. A line without end still waits.
+    pub fn close(&mut self) {
+        self.close_open();
+    }
+
+    /// Whether there are bytes behind the last line end: a half line (F4).
+    pub fn has_half_line(&self) -> bool {
+        self.inside_long_line || (self.scan < self.filled && self.context != Context::BrokenLine)
+    }
+
+    /// A reader that holds what this one has not released, to be closed or finished while this one goes on. Cost: a
+    /// copy of the bytes of these records.
+    pub fn tail(&self) -> Self
+    where
+        S: Clone,
+    {
+        let keep = self.needed_from();
+        Self {
+            stamps: self.stamps.clone(),
+            buffer: self.buffer[keep..self.filled].to_vec(),
+            filled: self.filled - keep,
+            scan: self.scan - keep,
+            probe: self.probe - keep,
+            base_position: self.base_position + keep as u64,
+            closed: self.closed.clone(),
+            ..*self
+        }
+    }
+
+    /// Gives back memory that is not needed while no bytes come.
+    pub fn shrink(&mut self) {
+        self.compact();
+        self.buffer.truncate(self.filled);
+        self.buffer.shrink_to_fit();
+    }
+
     /// Records that are closed and not yet released, oldest first.
     pub fn closed(&self) -> &[Record] {
         &self.closed

@@ -78,6 +78,15 @@ pub struct Counter<P> {
     verdicts: Vec<Verdict>,
 }
 
+/// What a counter hands to the one that counts the records behind its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Carried {
+    /// The greatest good stamp so far (F2).
+    pub greatest: Option<i64>,
+    /// Losses that wait for a first good record to be charged to its window.
+    pub waiting: Unplaced,
+}
+
 /// How far a file was counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -109,6 +118,31 @@ impl<P: Deref<Target = Plan>> Counter<P> {
             waiting: Unplaced::default(),
             verdicts: Vec::new(),
         })
+    }
+
+    /// A counter that goes on where another one of the same file ended.
+    ///
+    /// # Errors
+    /// As [`Counter::new`].
+    pub fn resume(plan: P, input: Input, carried: Carried) -> Result<Self, RuleError> {
+        let mut counter = Self::new(plan, input, carried.greatest)?;
+        counter.waiting = carried.waiting;
+        Ok(counter)
+    }
+
+    /// What was counted, and what the counter of the next records begins with.
+    pub fn suspend(self) -> (Partial, Carried) {
+        let greatest = self.greatest;
+        let mut partial = self.finish();
+        let waiting = std::mem::take(&mut partial.unplaced);
+        (partial, Carried { greatest, waiting })
+    }
+
+    /// Counts records that another judged: closed ones of `reader`, from the one of index `first` on.
+    pub fn count_judged<S: Stamps>(&mut self, reader: &RecordReader<S>, first: usize, verdicts: &[Verdict]) {
+        for (record, verdict) in reader.closed()[first..].iter().zip(verdicts) {
+            self.count(record, *verdict, reader.text(record));
+        }
     }
 
     /// Counts and releases every record of `reader` that can be judged and begins before `until`.

@@ -1,13 +1,31 @@
 //! One log of one host, read for all monitors on it.
+//!
+//! Everything between an agent's answers and what a Reduce is told: which files make up the log, where reading begins,
+//! how lines are stamped, what the records count, and which windows are proved. No network and no clock: an agent is
+//! asked through a [`Port`], and its answers carry its clock.
+//!
+//! - `learn` of a generation how it is read, `reading` splits its bytes once for all monitors, an `account` is
+//!   what one monitor counted of it;
+//! - `generation` tells who was renamed, copied, truncated, removed (F5 to F7); `pull` holds the conversation with the
+//!   agent; `proof` says when a host is ok for a window (P1 to P4); `stream` ties them together.
+
+mod account;
+mod generation;
+mod learn;
+mod proof;
+mod pull;
+mod reading;
+mod stream;
 
 use crate::plan::Plan;
-use crate::protocol::{HostReport, TaskId};
+use crate::protocol::{CellVersion, HostReport, TaskId};
 use crate::verdict::HostState;
 use agent::protocol::{Answer, RangeEnd, RangeRequest, RequestBody};
 use configs::monitor::Monitor;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use stream::{Stream, Subscribed};
 
 /// How an agent is asked: over `lika` in a node, directly in tests.
 pub trait Port {
@@ -76,4 +94,119 @@ pub struct Pulled {
     pub more: bool,
     /// Why nothing could be proved, if so.
     pub trouble: Option<(HostState, String)>,
+}
+
+/// One log of one host.
+///
+/// Monitors that were subscribed before the first pull share one stream of bytes; one that comes later reads what it
+/// missed in a stream of its own, and joins the first as soon as both have read the same.
+pub struct Input {
+    key: InputKey,
+    streams: Vec<Stream>,
+}
+
+impl Input {
+    /// An input that nobody is interested in yet.
+    pub fn new(key: InputKey) -> Self {
+        Self {
+            key,
+            streams: Vec::new(),
+        }
+    }
+
+    /// Which it is.
+    pub fn key(&self) -> &InputKey {
+        &self.key
+    }
+
+    /// Adds a monitor's interest. One that is there already changes: its epoch and its last window in place, anything
+    /// else by beginning anew.
+    pub fn subscribe(&mut self, subscription: Subscription) {
+        for stream in &mut self.streams {
+            if stream.renew(&subscription) {
+                return;
+            }
+        }
+        self.unsubscribe(&subscription.id);
+        match self.streams.last_mut().filter(|stream| stream.is_fresh()) {
+            Some(stream) => stream.subscribed.push(Subscribed::new(subscription)),
+            None => self.streams.push(Stream::new([subscription])),
+        }
+    }
+
+    /// Ends a monitor's interest.
+    pub fn unsubscribe(&mut self, id: &TaskId) {
+        self.streams.iter_mut().for_each(|stream| stream.unsubscribe(id));
+        self.streams.retain(|stream| !stream.subscribed.is_empty());
+    }
+
+    /// Whether nobody is interested.
+    pub fn is_idle(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// One pull: a snapshot, the bytes that are new, what they count and what they prove. `now_ns` is the caller's
+    /// clock, for windows of a host that can't be asked. It never fails: what went wrong is in the verdicts.
+    pub async fn pull<P: Port>(&mut self, port: &mut P, now_ns: i64) -> Pulled {
+        let mut pulled = Pulled::default();
+        let mut learned = Vec::new();
+        for stream in &mut self.streams {
+            stream.inherited = std::mem::take(&mut learned);
+            stream.pull(&self.key, port, now_ns, &mut pulled).await;
+            learned = stream.learned();
+        }
+        self.join_streams();
+        pulled
+    }
+
+    fn join_streams(&mut self) {
+        let mut at = 1;
+        while at < self.streams.len() {
+            let later = self.streams.remove(at);
+            if let Err(later) = self.streams[0].join(later) {
+                self.streams.insert(at, *later);
+                at += 1;
+            }
+        }
+    }
+
+    /// The store has these cells, by window, generation and version: what can't change any more is forgotten.
+    pub fn acked(&mut self, id: &TaskId, cells: &[(i64, u64, CellVersion)]) {
+        self.streams.iter_mut().for_each(|stream| stream.acked(id, cells));
+    }
+
+    /// Bytes held in windows, about.
+    pub fn held_bytes(&self) -> usize {
+        self.streams.iter().map(Stream::held_bytes).sum()
+    }
+
+    /// Streams of bytes that are read at the moment: one, if all monitors share it.
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+}
+
+/// Pulls of one re-read: 32 MiB each, so that it ends even where a log grows as fast as it is read.
+const REREAD_PULLS_MAX: usize = 4096;
+
+/// Reads the windows of a subscription apart from any stream, from where they begin to where they are proved, and says
+/// what was found. The same code as streaming, in a stream of its own: so both give the same.
+pub async fn reread<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, now_ns: i64) -> HostReport {
+    let host = subscription.host.clone();
+    let mut stream = Stream::isolated(subscription);
+    let mut report: Option<HostReport> = None;
+    for _ in 0..REREAD_PULLS_MAX {
+        let mut pulled = Pulled::default();
+        stream.pull(key, port, now_ns, &mut pulled).await;
+        for (_, newer) in pulled.reports {
+            report = Some(match report {
+                Some(older) => older.updated(newer),
+                None => newer,
+            });
+        }
+        if !pulled.more {
+            break;
+        }
+    }
+    report.unwrap_or_else(|| HostReport::silent(host))
 }

@@ -7,12 +7,14 @@
 
 pub mod arithmetic;
 pub mod condition;
+pub mod definition;
 pub mod distinct;
 pub mod engine;
 pub mod extreme;
 pub mod groups;
 pub mod input;
 pub mod invariant;
+pub mod node;
 pub mod number;
 pub mod partial;
 pub mod plan;
@@ -20,5 +22,8 @@ pub mod protocol;
 pub mod quantile;
 pub mod squares;
 pub mod state;
+pub mod system;
 pub mod verdict;
 pub mod wire;
+
+pub use definition::definition;

@@ -120,7 +120,8 @@ pub struct CollectRequest {
     pub id: TaskId,
     /// As in [`ShardTask::epoch`].
     pub epoch: u64,
-    /// The last ticket whose content the store has; 0 if none. What was handed out later is handed out again.
+    /// The last ticket whose content the store has; 0 if none. All else is handed out again, also what earlier answers
+    /// held and this one did not: they may have been lost.
     pub acked: u64,
     /// How long to wait for something new.
     pub wait_ms: u32,
@@ -155,6 +156,36 @@ pub struct HostReport {
     /// What holds for the windows, in order, without overlap; windows in no run are still open. Complete: it replaces
     /// what was said of this host before for the windows from the first run on.
     pub verdicts: Vec<VerdictRun>,
+}
+
+impl HostReport {
+    /// Nothing is known of a host.
+    pub fn silent(host: String) -> Self {
+        Self {
+            host,
+            t_ns: 0,
+            delay_ns: 0,
+            profile_version: 0,
+            cells: Vec::new(),
+            verdicts: Vec::new(),
+        }
+    }
+
+    /// This report with what a newer one of the same host says: cells by their version, verdicts replaced.
+    pub fn updated(self, newer: Self) -> Self {
+        let mut cells: BTreeMap<(i64, u64), Cell> = BTreeMap::new();
+        for cell in self.cells.into_iter().chain(newer.cells) {
+            let place = (cell.window_ns, cell.generation);
+            if cells.get(&place).is_none_or(|kept| kept.version < cell.version) {
+                cells.insert(place, cell);
+            }
+        }
+        Self {
+            cells: cells.into_values().collect(),
+            profile_version: self.profile_version.max(newer.profile_version),
+            ..newer
+        }
+    }
 }
 
 /// What was counted of one generation of an input, for one window: all that was read of it so far.
@@ -246,4 +277,13 @@ pub struct MapStatus {
     pub records: u64,
     /// Bytes of windows held until the store has them, about.
     pub held_bytes: u64,
+    /// Inputs whose pulls wait until the store has taken more.
+    #[serde(default)]
+    pub inputs_paused: u64,
+    /// Microseconds that all pulls since the start took together.
+    #[serde(default)]
+    pub pull_us_sum: u64,
+    /// Microseconds that the longest took.
+    #[serde(default)]
+    pub pull_us_max: u64,
 }

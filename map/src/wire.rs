@@ -133,9 +133,8 @@ impl WirePartial {
 
     /// Bytes in memory, about.
     pub fn memory_bytes(&self) -> usize {
-        let states = |states: &[State]| -> usize {
-            states.len() * size_of::<State>() + states.iter().map(State::heap_bytes).sum::<usize>()
-        };
+        let states =
+            |states: &[State]| -> usize { size_of_val(states) + states.iter().map(State::heap_bytes).sum::<usize>() };
         let groups = self.groups.iter();
         size_of::<Self>()
             + groups

@@ -7,10 +7,21 @@ use serde::{Deserialize, Serialize};
 pub const PROTOCOL_VERSION: u16 = 1;
 /// The role by which stores are known to their peers.
 pub const ROLE: &str = "store";
+/// The role that writes.
+pub const ROLE_REDUCE: &str = "reduce";
+/// The role that plans by what is stored.
+pub const ROLE_BRAIN: &str = "brain";
+/// The role that shows what is stored.
+pub const ROLE_CONSOLE: &str = "console";
 /// Most windows of one answer.
 pub const WINDOWS_MAX: usize = 20_000;
 /// About the most bytes of one answer; what goes beyond comes with the next request.
 pub const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// Most bytes of one frame, either way: a write of [`WRITE_BYTES_MAX`] fits, and the pieces of one window, which are
+/// answered whole.
+pub const FRAME_BYTES_MAX: u32 = 32 << 20;
+/// About the most bytes of one write; more go in several, each window whole.
+pub const WRITE_BYTES_MAX: usize = 16 << 20;
 
 /// The protocol over `lika`.
 #[derive(Debug)]
@@ -24,7 +35,7 @@ impl lika::node::Protocol for StoreProtocol {
     const NAME: &'static str = "store";
     const VERSIONS: (u16, u16) = (PROTOCOL_VERSION, PROTOCOL_VERSION);
     const SERVER_ROLE: &'static str = ROLE;
-    const CLIENT_ROLES: &'static [&'static str] = &["reduce", "brain", "console"];
+    const CLIENT_ROLES: &'static [&'static str] = &[ROLE_REDUCE, ROLE_BRAIN, ROLE_CONSOLE];
 }
 
 /// What may be asked; each is a method of [`crate::Store`]. Writing is a Reduce's alone.
@@ -49,6 +60,8 @@ pub enum StoreRequest {
     Newest {
         /// The monitor.
         monitor: String,
+        /// Only windows that start before this, if given: behind the last one of the answer before.
+        before_ns: Option<i64>,
         /// At most so many.
         most: u32,
     },
@@ -82,6 +95,8 @@ pub enum StoreRequest {
         kind: String,
         /// The name.
         name: String,
+        /// The first version.
+        from_version: u64,
     },
     /// [`crate::Store::status`]
     Status,
@@ -108,8 +123,13 @@ pub enum StoreAnswer {
     },
     /// To [`StoreRequest::Monitors`].
     Monitors(Vec<String>),
-    /// To [`StoreRequest::Documents`].
-    Documents(Vec<Document>),
+    /// To [`StoreRequest::Documents`]; cut as [`StoreAnswer::Windows`].
+    Documents {
+        /// By version.
+        documents: Vec<Document>,
+        /// Whether there are more versions.
+        more: bool,
+    },
     /// To [`StoreRequest::Status`].
     Status(StoreStatus),
     /// It is done.

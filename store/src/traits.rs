@@ -124,8 +124,109 @@ pub struct StoreStatus {
     pub refused: u64,
 }
 
+/// Which windows of a monitor are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowSelection {
+    /// As [`Store::windows`].
+    Between {
+        /// First window start.
+        from_ns: i64,
+        /// Window starts end before this.
+        to_ns: i64,
+        /// Whether with bodies.
+        bodies: bool,
+    },
+    /// As [`Store::undone`].
+    Undone {
+        /// First window start.
+        from_ns: i64,
+        /// Window starts end before this.
+        to_ns: i64,
+    },
+    /// As [`Store::newest`].
+    Newest {
+        /// Only windows that start before this, if given: behind the last one of the page before.
+        before_ns: Option<i64>,
+    },
+}
+
+/// A part of what was asked for, cut so that it fits where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// In the order asked for; at least one if there is any.
+    pub items: Vec<T>,
+    /// Whether there are more within what was asked for.
+    pub more: bool,
+}
+
+impl<T> Page<T> {
+    /// Cuts before the first item that is over `bytes_max` together with those before it and that `may_cut_before`
+    /// (its predecessor, it) allows; never before the first item.
+    pub(crate) fn cut(
+        items: Vec<T>,
+        bytes_max: usize,
+        bytes: impl Fn(&T) -> usize,
+        may_cut_before: impl Fn(&T, &T) -> bool,
+    ) -> Self {
+        let mut page = Page {
+            items: Vec::new(),
+            more: false,
+        };
+        let mut sum = 0usize;
+        for item in items {
+            sum = sum.saturating_add(bytes(&item));
+            let last = page.items.last();
+            if sum > bytes_max && last.is_some_and(|last| may_cut_before(last, &item)) {
+                page.more = true;
+                break;
+            }
+            page.items.push(item);
+        }
+        page
+    }
+}
+
+/// What a window takes in an answer beside its header and body, about: its other fields with their names.
+const WINDOW_OVERHEAD_BYTES: usize = 128;
+/// What a piece takes beside its key and content, about.
+const PIECE_OVERHEAD_BYTES: usize = 64;
+/// What a document takes beside its content, about.
+const DOCUMENT_OVERHEAD_BYTES: usize = 128;
+
+impl WindowWrite {
+    /// About the bytes that it takes in memory and on the wire.
+    pub fn bytes(&self) -> usize {
+        let pieces: usize = match &self.pieces {
+            PieceChange::Upsert(rows) => rows.iter().map(PieceRow::bytes).sum(),
+            PieceChange::Drop => 0,
+        };
+        WINDOW_OVERHEAD_BYTES + self.monitor.len() + self.header.len() + self.body.len() + pieces
+    }
+}
+
+impl PieceRow {
+    /// About the bytes that it takes in memory and on the wire.
+    pub fn bytes(&self) -> usize {
+        PIECE_OVERHEAD_BYTES + self.key.len() + self.value.len()
+    }
+}
+
+impl StoredWindow {
+    /// About the bytes that it takes in memory and on the wire.
+    pub fn bytes(&self) -> usize {
+        WINDOW_OVERHEAD_BYTES + self.header.len() + self.body.len()
+    }
+}
+
+impl Document {
+    /// About the bytes that it takes in memory and on the wire.
+    pub fn bytes(&self) -> usize {
+        DOCUMENT_OVERHEAD_BYTES + self.kind.len() + self.name.len() + self.content.len()
+    }
+}
+
 /// Why a store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The disk or the file below.
@@ -137,21 +238,31 @@ pub enum StoreError {
         why: String,
     },
     /// More was asked for than one answer may hold.
-    #[error("{what} would be over {most}: ask for a shorter range")]
+    #[error("{what} would be over {most} bytes: ask for a shorter range, or write less at a time")]
     TooMuch {
         /// What.
         what: &'static str,
         /// The bound.
         most: u64,
     },
+    /// The store is on another node, and there was no answer. What was asked may have been done: ask again, which is
+    /// safe, since a write that was done already says so.
+    #[error("the store gave no answer to {operation}: {why}; ask again")]
+    Unreachable {
+        /// What was asked.
+        operation: &'static str,
+        /// Why there was no answer.
+        why: String,
+    },
 }
 
 /// Where points live. Every call blocks for as long as the disk takes; a write that returned is on the disk.
 pub trait Store: Send + Sync + 'static {
-    /// Writes windows, all in one transaction; each is fenced by itself.
+    /// Writes windows, all in one transaction, in order; each is fenced by itself.
     ///
     /// # Errors
-    /// If nothing was written.
+    /// If nothing was written; or, where the disk failed in the very last step, all or nothing. Writing the same again
+    /// is safe either way.
     fn write(&self, windows: &[WindowWrite]) -> Result<Vec<WriteOutcome>, StoreError>;
 
     /// Windows of a monitor whose start lies in the range, in order, at most `most`; bodies only if asked for.
@@ -213,4 +324,66 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// If the disk fails.
     fn status(&self) -> Result<StoreStatus, StoreError>;
+
+    /// The first of the selected windows, at most `most` and about `bytes_max` bytes. A store that can should stop
+    /// reading there; this default reads all that was asked for and cuts.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn windows_page(
+        &self,
+        monitor: &str,
+        selection: WindowSelection,
+        most: usize,
+        bytes_max: usize,
+    ) -> Result<Page<StoredWindow>, StoreError> {
+        let windows = match selection {
+            WindowSelection::Between { from_ns, to_ns, bodies } => {
+                self.windows(monitor, from_ns..to_ns, most, bodies)?
+            }
+            WindowSelection::Undone { from_ns, to_ns } => self.undone(monitor, from_ns..to_ns, most)?,
+            WindowSelection::Newest { before_ns: None } => self.newest(monitor, most)?,
+            WindowSelection::Newest {
+                before_ns: Some(before_ns),
+            } => {
+                let mut windows = self.newest(monitor, usize::MAX)?;
+                windows.retain(|window| window.window_ns < before_ns);
+                windows.truncate(most);
+                windows
+            }
+        };
+        Ok(Page::cut(windows, bytes_max, StoredWindow::bytes, |_, _| true))
+    }
+
+    /// The first pieces of the windows that start in the range, about `bytes_max` bytes, all of a window or none; at
+    /// least those of one window. As [`Store::windows_page`] as to what is read.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn pieces_page(&self, monitor: &str, range: Range<i64>, bytes_max: usize) -> Result<Page<StoredPiece>, StoreError> {
+        let pieces = self.pieces(monitor, range)?;
+        Ok(Page::cut(
+            pieces,
+            bytes_max,
+            |piece| piece.row.bytes(),
+            |last, next| last.window_ns != next.window_ns,
+        ))
+    }
+
+    /// The first versions of a document from a version on, about `bytes_max` bytes. As [`Store::windows_page`] as to
+    /// what is read.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    fn documents_page(
+        &self,
+        kind: &str,
+        name: &str,
+        from_version: u64,
+        bytes_max: usize,
+    ) -> Result<Page<Document>, StoreError> {
+        let mut documents = self.documents(kind, name)?;
+        documents.retain(|document| document.version >= from_version);
+        Ok(Page::cut(documents, bytes_max, Document::bytes, |_, _| true))
+    }
 }

@@ -1,5 +1,6 @@
 //! The command line: one declaration makes parsing, help, completions and the manual page.
 
+use crate::client::ServerArguments;
 use crate::exit::Exit;
 use crate::output::Format;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -26,6 +27,12 @@ pub enum Command {
     Check(CheckArguments),
     /// Run the agent of a host: it finds log bytes below its roots and sends them to those who pull
     Agent(AgentArguments),
+    /// Run every role in one process, with a web console; named logs are charted without a line of YAML
+    Up(UpArguments),
+    /// Ask a running console; exits 0 if the answer is complete, 3 if it is not
+    Query(QueryArguments),
+    /// Say what runs where, who is expected, and which windows are below 100 % and why
+    Status(StatusArguments),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Print completions for a shell
@@ -117,6 +124,60 @@ pub struct AgentArguments {
     /// The agent's own file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// Arguments of `up`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  sunfire up
+  sunfire up /var/log/*.log
+  sunfire up --listen 0.0.0.0:7800 --token-file /etc/sunfire/token
+
+The first start writes a starter configuration; files that are added or changed there take effect within seconds. The
+agent of this machine reads what the user who starts `up` may read. Points outlive a restart, and what was missed
+meanwhile is read from the logs.")]
+pub struct UpArguments {
+    /// Logs to chart: detected, counted per second and by what looks like a level or a status
+    pub logs: Vec<PathBuf>,
+    /// The configuration's folder [default: ./sunfire-data/config]
+    #[arg(long, value_name = "DIR")]
+    pub config: Option<PathBuf>,
+    /// The folder of points and of what must last [default: ./sunfire-data/data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where the console listens [default: 127.0.0.1:7800]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// A file with the token that the agents of the inventory ask for [default: they are open on loopback]
+    #[arg(long, value_name = "FILE")]
+    pub agents_token_file: Option<PathBuf>,
+    /// A file with the bearer token that the console asks for; needed beyond loopback
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// Arguments of `query`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  sunfire query 'select sum(requests) from sunfire_http since 5m'
+  sunfire query 'select * from pay where op = \"refund\" since 1h' --format csv")]
+pub struct QueryArguments {
+    /// The question, in MQL
+    pub query: String,
+    /// Which console
+    #[command(flatten)]
+    pub server: ServerArguments,
+    /// Format of the answer [default: table on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// Which console
+    #[command(flatten)]
+    pub server: ServerArguments,
 }
 
 /// Prints completions for a shell.

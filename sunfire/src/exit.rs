@@ -13,6 +13,8 @@ pub enum Exit {
     Usage,
     /// There is an answer, but it is incomplete.
     Incomplete,
+    /// The server can't be reached.
+    Unreachable,
     /// A configuration is wrong.
     Configuration,
 }
@@ -24,6 +26,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Incomplete => 3,
+            Exit::Unreachable => 4,
             Exit::Configuration => 78,
         })
     }

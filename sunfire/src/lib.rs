@@ -5,11 +5,15 @@
 
 pub mod check;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod detect;
 pub mod eval;
 pub mod exit;
 pub mod output;
 pub mod progress;
+pub mod query;
 pub mod role;
+pub mod status;
 pub mod times;
+pub mod up;

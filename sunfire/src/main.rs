@@ -6,7 +6,7 @@ use clap::Parser;
 use std::process::ExitCode;
 use sunfire::cli::{self, Cli, Command};
 use sunfire::exit::{Exit, Failure};
-use sunfire::{check, detect, eval, role};
+use sunfire::{check, detect, eval, query, role, status, up};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -26,6 +26,9 @@ fn main() -> ExitCode {
         Command::Detect(arguments) => detect::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Agent(arguments) => role::agent(&arguments),
+        Command::Up(arguments) => up::run(&arguments),
+        Command::Query(arguments) => query::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
         Command::Schema => schema(),
         Command::Completions { shell } => {
             cli::print_completions(shell);

@@ -16,76 +16,122 @@ pub enum Format {
     Csv,
 }
 
+/// A point as a row of texts: whether it was computed here or came from a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Start of the window.
+    pub window: String,
+    /// Group columns by name; `None` is null.
+    pub group: Vec<(String, Option<String>)>,
+    /// Outputs by name; `None` is null.
+    pub values: Vec<(String, Option<String>)>,
+    /// Percent of hosts; `None` where nothing is known to be expected.
+    pub percent: Option<String>,
+    /// Hosts that are ok.
+    pub ok: String,
+    /// Hosts expected.
+    pub expected: String,
+    /// Percent of records.
+    pub records_percent: String,
+    /// How final it is.
+    pub state: String,
+}
+
+impl From<&Point> for Row {
+    fn from(point: &Point) -> Self {
+        let header = &point.header;
+        let hundredths = reduce::completeness::records_percent_hundredths(header.records, &header.lost);
+        let group = |(name, text): &(std::sync::Arc<str>, Option<Vec<u8>>)| {
+            (name.to_string(), text.as_deref().map(display_text))
+        };
+        let value = |(name, value): &(std::sync::Arc<str>, OutputValue)| {
+            let text = match value {
+                OutputValue::Null => None,
+                OutputValue::Number(number) => Some(number.clone()),
+                OutputValue::Text(text) => Some(display_text(text)),
+            };
+            (name.to_string(), text)
+        };
+        Self {
+            window: rfc3339(header.start_ns),
+            group: point.group.iter().map(group).collect(),
+            values: point.values.iter().map(value).collect(),
+            percent: header.hosts.percent().map(|percent| percent.to_string()),
+            ok: header.hosts.ok.to_string(),
+            expected: header.hosts.expected().to_string(),
+            records_percent: format!("{}.{:02}", hundredths / 100, hundredths % 100),
+            state: format!("{:?}", header.state).to_lowercase(),
+        }
+    }
+}
+
 /// Writes points in a format.
 ///
 /// # Errors
 /// If `out` can't be written.
 pub fn write_points(points: &[Point], format: Format, out: &mut impl Write) -> Result<()> {
-    match format {
-        Format::Json => {
-            for point in points {
-                serde_json::to_writer(&mut *out, point)?;
-                out.write_all(b"\n")?;
-            }
+    if format == Format::Json {
+        for point in points {
+            serde_json::to_writer(&mut *out, point)?;
+            out.write_all(b"\n")?;
         }
-        Format::Csv => write_csv(points, out)?,
-        Format::Table => write_table(points, out)?,
+        return Ok(());
     }
-    Ok(())
+    let rows: Vec<Row> = points.iter().map(Row::from).collect();
+    write_rows(&rows, format, out)
 }
 
-fn header(points: &[Point]) -> Vec<String> {
-    let groups = points.iter().map(|point| &point.group).max_by_key(|group| group.len());
+/// Writes rows as a table or as CSV.
+///
+/// # Errors
+/// If `out` can't be written.
+pub fn write_rows(rows: &[Row], format: Format, out: &mut impl Write) -> Result<()> {
+    match format {
+        Format::Csv => write_csv(rows, out),
+        Format::Table | Format::Json => write_table(&lines(rows, "∅"), out),
+    }
+}
+
+fn header(rows: &[Row]) -> Vec<String> {
     let mut names = vec!["window".to_owned()];
-    names.extend(groups.into_iter().flatten().map(|(name, _)| name.to_string()));
+    let groups = rows.iter().map(|row| &row.group).max_by_key(|group| group.len());
+    names.extend(groups.into_iter().flatten().map(|(name, _)| name.clone()));
     names.extend(
-        points
-            .iter()
+        rows.iter()
             .take(1)
-            .flat_map(|point| &point.values)
-            .map(|(name, _)| name.to_string()),
+            .flat_map(|row| &row.values)
+            .map(|(name, _)| name.clone()),
     );
     names.extend(["completeness", "ok", "expected", "records_percent", "state"].map(str::to_owned));
     names
 }
 
-fn cells(point: &Point, group_columns: usize, null: &str) -> Vec<String> {
-    let header = &point.header;
-    let mut cells = vec![rfc3339(header.start_ns)];
-    for column in 0..group_columns {
-        let text = point.group.get(column).and_then(|(_, text)| text.as_deref());
-        cells.push(text.map_or_else(|| null.to_owned(), display_text));
-    }
-    cells.extend(point.values.iter().map(|(_, value)| match value {
-        OutputValue::Null => null.to_owned(),
-        OutputValue::Number(number) => number.clone(),
-        OutputValue::Text(text) => display_text(text),
-    }));
-    let percent = header
-        .hosts
-        .percent()
-        .map_or_else(|| null.to_owned(), |percent| percent.to_string());
-    let hundredths = reduce::completeness::records_percent_hundredths(header.records, &header.lost);
-    cells.extend([
-        percent,
-        header.hosts.ok.to_string(),
-        header.hosts.expected().to_string(),
-    ]);
-    cells.push(format!("{}.{:02}", hundredths / 100, hundredths % 100));
-    cells.push(format!("{:?}", header.state).to_lowercase());
-    cells
+fn lines(rows: &[Row], null: &str) -> Vec<Vec<String>> {
+    let group_columns = rows.iter().map(|row| row.group.len()).max().unwrap_or(0);
+    let text = |text: Option<&String>| text.cloned().unwrap_or_else(|| null.to_owned());
+    let cells = |row: &Row| {
+        let mut cells = vec![row.window.clone()];
+        cells.extend((0..group_columns).map(|column| text(row.group.get(column).and_then(|(_, text)| text.as_ref()))));
+        cells.extend(row.values.iter().map(|(_, value)| text(value.as_ref())));
+        cells.push(text(row.percent.as_ref()));
+        cells.extend([&row.ok, &row.expected, &row.records_percent, &row.state].map(Clone::clone));
+        cells
+    };
+    std::iter::once(header(rows)).chain(rows.iter().map(cells)).collect()
 }
 
-fn group_columns(points: &[Point]) -> usize {
-    points.iter().map(|point| point.group.len()).max().unwrap_or(0)
-}
-
-fn write_csv(points: &[Point], out: &mut impl Write) -> Result<()> {
-    let columns = group_columns(points);
+fn write_csv(rows: &[Row], out: &mut impl Write) -> Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(header(points))?;
-    for point in points {
-        writer.write_record(cells(point, columns, "").iter().map(|cell| defused(cell).into_owned()))?;
+    let lines = lines(rows, "");
+    for (number, line) in lines.iter().enumerate() {
+        let cell = |cell: &String| {
+            if number == 0 {
+                cell.clone()
+            } else {
+                defused(cell).into_owned()
+            }
+        };
+        writer.write_record(line.iter().map(cell))?;
     }
     writer.flush()?;
     Ok(())
@@ -101,29 +147,29 @@ fn defused(cell: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-fn write_table(points: &[Point], out: &mut impl Write) -> Result<()> {
-    let columns = group_columns(points);
-    let mut rows = vec![header(points)];
-    rows.extend(points.iter().map(|point| cells(point, columns, "∅")));
-    for row in &mut rows {
-        for cell in row.iter_mut() {
-            *cell = printable(cell);
-        }
-    }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
+/// Writes lines of cells in columns, numbers to the right.
+///
+/// # Errors
+/// If `out` can't be written.
+pub fn write_table(lines: &[Vec<String>], out: &mut impl Write) -> Result<()> {
+    let shown = |line: &Vec<String>| line.iter().map(|cell| printable(cell)).collect::<Vec<String>>();
+    let lines: Vec<Vec<String>> = lines.iter().map(shown).collect();
+    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let cell_width = |line: &Vec<String>, column: usize| line.get(column).map_or(0, |cell| cell.chars().count());
+    let width = |column| lines.iter().map(|line| cell_width(line, column)).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for line in &lines {
+        let mut text = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
             let pad = " ".repeat(width - cell.chars().count());
             let is_number = cell.parse::<f64>().is_ok();
-            line.push_str(&if is_number {
+            text.push_str(&if is_number {
                 format!("{pad}{cell}  ")
             } else {
                 format!("{cell}{pad}  ")
             });
         }
-        writeln!(out, "{}", line.trim_end())?;
+        writeln!(out, "{}", text.trim_end())?;
     }
     Ok(())
 }

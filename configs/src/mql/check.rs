@@ -57,14 +57,19 @@ pub(super) fn check_output(expr: &Expr) -> Result<(), Mistake> {
         );
         return Err(mistake.hint(format!("write an aggregate such as sum({name}), or `group by {name}`")));
     }
-    let yields = yield_of(expr)?;
-    if yields == Yield::Condition {
-        let mistake = Mistake::new(expr.span.clone(), "an output is a number, this is a condition");
-        return Err(mistake.hint("to count by a condition, write count(…) around it"));
-    }
+    check_number(expr)?;
     if find(expr, &|expr| matches!(expr.kind, ExprKind::Aggregate(_))).is_none() {
         let mistake = Mistake::new(expr.span.clone(), "an output needs an aggregate");
         return Err(mistake.hint("such as count() or sum(column)"));
+    }
+    Ok(())
+}
+
+/// Checks that an output is no condition.
+pub(super) fn check_number(expr: &Expr) -> Result<(), Mistake> {
+    if yield_of(expr)? == Yield::Condition {
+        let mistake = Mistake::new(expr.span.clone(), "an output is a number, this is a condition");
+        return Err(mistake.hint("to count by a condition, write count(…) around it"));
     }
     Ok(())
 }

@@ -1,13 +1,17 @@
 //! A query: `select` and the clauses after it, in any order.
+//!
+//! One grammar for both kinds: a source behind `from` makes it a question about stored points (see `stored`), otherwise
+//! it is a monitor.
 
 use super::lexer::TokenKind;
 use super::parser::{Parser, join};
-use super::{QUERY_NAME, check, not_in_a_monitor, rule};
+use super::{QUERY_NAME, check, not_in_a_monitor, rule, stored};
 use crate::diagnostic::Mistake;
 use crate::expr::{BinaryOp, Column, Expr, ExprKind};
 use crate::monitor::{Absent, GroupColumn, Limits, Monitor, Output, TimeRange};
 use crate::nearest::nearest;
 use crate::parse_rule::{RuleForm, check_columns};
+use crate::query::Question;
 use crate::units::{DURATION_HINT, duration_ms, window_fault, window_hint};
 use crate::zone;
 use crate::{GRACE_MS_DEFAULT, GROUPS_DEFAULT, WINDOW_MS_DEFAULT};
@@ -35,30 +39,60 @@ const CLAUSES: [&str; 14] = [
 const LATER_CLAUSES: [&str; 5] = ["having", "order", "offset", "fill", "topk"];
 
 /// A value and the clause it came from, to say which when there are two.
-type Placed<T> = Option<(T, Range<usize>)>;
+pub(super) type Placed<T> = Option<(T, Range<usize>)>;
 
 /// The clauses as written.
 #[derive(Default)]
-struct Clauses {
-    outputs: Vec<Output>,
-    log: Placed<String>,
-    rule: Placed<RuleForm>,
-    filter: Option<Expr>,
-    group_by: Vec<(GroupColumn, Range<usize>)>,
-    window_ms: Placed<u64>,
-    lateness_ms: Placed<u64>,
-    delay_ms: Placed<u64>,
-    grace_ms: Placed<u64>,
-    limit: Placed<usize>,
-    since: Placed<String>,
-    from_to: Placed<(String, Option<String>)>,
-    timezone: Placed<String>,
-    timestamp: Placed<String>,
-    app: Placed<String>,
+pub(super) struct Clauses {
+    /// Where `*` stands instead of outputs.
+    pub(super) star: Option<Range<usize>>,
+    pub(super) outputs: Vec<Output>,
+    /// The stored points that are asked about, and where their name stands.
+    pub(super) source: Placed<String>,
+    pub(super) log: Placed<String>,
+    pub(super) rule: Placed<RuleForm>,
+    pub(super) filter: Option<Expr>,
+    pub(super) group_by: Vec<(GroupColumn, Range<usize>)>,
+    pub(super) window_ms: Placed<u64>,
+    pub(super) lateness_ms: Placed<u64>,
+    pub(super) delay_ms: Placed<u64>,
+    pub(super) grace_ms: Placed<u64>,
+    pub(super) limit: Placed<usize>,
+    pub(super) since: Placed<String>,
+    pub(super) from_to: Placed<(String, Option<String>)>,
+    pub(super) timezone: Placed<String>,
+    pub(super) timestamp: Placed<String>,
+    pub(super) app: Placed<String>,
 }
 
-/// Reads a query and validates it.
+/// Reads a query of either kind and validates it.
+pub(super) fn question(text: &str) -> Result<Question, Mistake> {
+    let clauses = read(text)?;
+    check_ranges(&clauses)?;
+    match clauses.source {
+        Some(_) => stored::query(clauses).map(|query| Question::Stored(Box::new(query))),
+        None => {
+            match clauses.star.clone().filter(|_| clauses.log.is_none()) {
+                Some(star) => Err(Mistake::new(star, "everything of which monitor?")
+                    .hint("name it: select * from <monitor> since 30m")),
+                None => monitor(clauses).map(|monitor| Question::Monitor(Box::new(monitor))),
+            }
+        }
+    }
+}
+
+/// Reads a query of a monitor and validates it.
 pub(super) fn query(text: &str) -> Result<Monitor, Mistake> {
+    let clauses = read(text)?;
+    if let Some((_, span)) = &clauses.source {
+        let mistake = not_in_a_monitor(span.clone(), &format!("from {}", &text[span.clone()]));
+        return Err(mistake.hint("a monitor reads a log: from log '/var/log/x.log'"));
+    }
+    check_ranges(&clauses)?;
+    monitor(clauses)
+}
+
+fn read(text: &str) -> Result<Clauses, Mistake> {
     let mut parser = Parser::new(text)?;
     let mut clauses = Clauses::default();
     if !parser.take_word("select") {
@@ -69,20 +103,23 @@ pub(super) fn query(text: &str) -> Result<Monitor, Mistake> {
     while parser.peek().kind != TokenKind::End {
         clause(&mut parser, &mut clauses)?;
     }
-    monitor(clauses)
+    Ok(clauses)
 }
 
 fn select(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
+    if parser.is_symbol_at(0, "*") {
+        clauses.star = Some(parser.advance().span);
+        return match parser.is_symbol_at(0, ",") {
+            true => Err(Mistake::new(parser.peek().span.clone(), "`*` stands alone in `select`")
+                .hint("it means every column; name the columns, or leave the others out")),
+            false => Ok(()),
+        };
+    }
     loop {
-        if parser.is_symbol_at(0, "*") {
-            let mistake = not_in_a_monitor(parser.peek().span.clone(), "select *");
-            return Err(mistake.hint("name what to compute: select count(), sum(cost)"));
-        }
         let start = parser.peek().span.start;
         let expr = parser.expression()?;
-        check::check_output(&expr)?;
         let written = start..parser.last_end();
-        let name = alias(parser)?.unwrap_or_else(|| parser.source[written.clone()].to_owned());
+        let name = alias(parser)?.unwrap_or_else(|| written_name(&expr, &parser.source[written.clone()]));
         if clauses.outputs.iter().any(|output| output.name == name) {
             let mistake = Mistake::new(
                 written.start..parser.last_end(),
@@ -94,6 +131,14 @@ fn select(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
         if !parser.take_symbol(",") {
             return Ok(());
         }
+    }
+}
+
+/// What an output is called if nobody says: a column by its name without quotes, anything else as it is written.
+fn written_name(expr: &Expr, written: &str) -> String {
+    match &expr.kind {
+        ExprKind::Column(column) => check::column_name(column),
+        _ => written.to_owned(),
     }
 }
 
@@ -121,7 +166,7 @@ fn clause(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
     }
     let keyword = parser.text_of(&token).to_ascii_lowercase();
     if !CLAUSES.contains(&keyword.as_str()) && keyword != "group" {
-        return Err(unknown_clause(parser, &keyword));
+        return Err(unknown_clause(parser, &keyword, clauses.source.is_some()));
     }
     parser.advance();
     match keyword.as_str() {
@@ -144,11 +189,14 @@ fn clause(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
     }
 }
 
-fn unknown_clause(parser: &Parser, keyword: &str) -> Mistake {
+fn unknown_clause(parser: &Parser, keyword: &str, is_stored: bool) -> Mistake {
     let span = parser.peek().span.clone();
     if LATER_CLAUSES.contains(&keyword) {
         let name = if keyword == "order" { "order by" } else { keyword };
-        return not_in_a_monitor(span, name);
+        return match is_stored {
+            true => Mistake::new(span, format!("`{name}` is not possible over stored points (yet)")),
+            false => not_in_a_monitor(span, name),
+        };
     }
     let mistake = Mistake::new(span, format!("unknown clause `{}`", parser.text_of(parser.peek())));
     // `gropu by` is two words: its first is compared with `group`.
@@ -172,7 +220,7 @@ fn put<T>(place: &mut Placed<T>, value: T, keyword: &str, span: Range<usize>) ->
     Ok(())
 }
 
-/// `from log '…'`, or `from <time> [to <time>]`.
+/// `from log '…'`, `from <monitor>`, or `from <time> [to <time>]`.
 fn from(parser: &mut Parser, clauses: &mut Clauses, keyword: Range<usize>) -> Result<(), Mistake> {
     let token = parser.peek().clone();
     let text_follows = matches!(parser.peek_at(1).kind, TokenKind::Text(_) | TokenKind::QuotedName(..));
@@ -200,9 +248,13 @@ fn from(parser: &mut Parser, clauses: &mut Clauses, keyword: Range<usize>) -> Re
                 keyword.start..parser.last_end(),
             )
         }
-        TokenKind::Word | TokenKind::QuotedName(..) if !parser.is_word("log") => {
-            let mistake = not_in_a_monitor(token.span.clone(), &format!("from {}", parser.text_of(&token)));
-            Err(mistake.hint("a monitor reads a log: from log '/var/log/x.log'"))
+        TokenKind::QuotedName(name, _) => {
+            parser.advance();
+            put(&mut clauses.source, name, "from", token.span)
+        }
+        TokenKind::Word if !parser.is_word("log") => {
+            let (name, span) = dashed_name(parser);
+            put(&mut clauses.source, name, "from", span)
         }
         _ if parser.take_word("log") => Err(parser.unexpected("the log's path in single quotes")),
         _ => Err(parser.unexpected("`log '/path'` or a time after `from`")),
@@ -322,6 +374,12 @@ fn app(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
     if parser.peek().kind != TokenKind::Word {
         return text(parser, &mut clauses.app, "app", "the application's name");
     }
+    let (name, span) = dashed_name(parser);
+    put(&mut clauses.app, name, "app", span)
+}
+
+/// A word and what follows it after `-` without a blank, as in `trade-center`.
+fn dashed_name(parser: &mut Parser) -> (String, Range<usize>) {
     let span = parser.advance().span;
     while parser.is_symbol_at(0, "-") && parser.peek().span.start == parser.last_end() {
         let joined = parser.peek_at(1);
@@ -333,7 +391,7 @@ fn app(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
         parser.advance();
     }
     let span = span.start..parser.last_end();
-    put(&mut clauses.app, parser.source[span.clone()].to_owned(), "app", span)
+    (parser.source[span.clone()].to_owned(), span)
 }
 
 /// The application that a condition names beyond doubt: `app = 'x'`, alone or joined by `and`.
@@ -353,7 +411,8 @@ pub(crate) fn app_of(condition: &Expr) -> Option<&str> {
     }
 }
 
-fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
+/// What both kinds of queries must keep to.
+fn check_ranges(clauses: &Clauses) -> Result<(), Mistake> {
     if let (Some((_, since)), Some(_)) = (&clauses.since, &clauses.from_to) {
         let mistake = Mistake::new(since.clone(), "`since` and `from … to` are both given");
         return Err(mistake.hint("keep one of them"));
@@ -362,6 +421,17 @@ fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
         && let Some(fault) = window_fault(*window_ms)
     {
         return Err(Mistake::new(span.clone(), fault).hint(window_hint(*window_ms)));
+    }
+    Ok(())
+}
+
+fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
+    if let Some(star) = clauses.star {
+        let mistake = not_in_a_monitor(star, "select *");
+        return Err(mistake.hint("name what to compute: select count(), sum(cost)"));
+    }
+    for output in &clauses.outputs {
+        check::check_output(&output.expr)?;
     }
     if let Some((name, span)) = &clauses.timezone {
         zone::check_zone(name).map_err(|(message, hint)| Mistake::new(span.clone(), message).hint(hint))?;
@@ -382,10 +452,7 @@ fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
         .app
         .map(first)
         .or_else(|| clauses.filter.as_ref().and_then(app_of).map(str::to_owned));
-    let (from, to) = clauses
-        .from_to
-        .map(first)
-        .map_or((None, None), |(from, to)| (Some(from), to));
+    let range = range(clauses.since, clauses.from_to);
     Ok(Monitor {
         name: QUERY_NAME.to_owned(),
         tenant: None,
@@ -407,15 +474,21 @@ fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
             cpu_us_per_s: None,
             bytes_per_s: None,
         },
-        range: TimeRange {
-            from,
-            to,
-            since: clauses.since.map(first),
-        },
+        range,
     })
 }
 
+/// The stretch of time that is asked for.
+pub(super) fn range(since: Placed<String>, from_to: Placed<(String, Option<String>)>) -> TimeRange {
+    let (from, to) = from_to.map(first).map_or((None, None), |(from, to)| (Some(from), to));
+    TimeRange {
+        from,
+        to,
+        since: since.map(first),
+    }
+}
+
 /// A value without its place.
-fn first<T>((value, _): (T, Range<usize>)) -> T {
+pub(super) fn first<T>((value, _): (T, Range<usize>)) -> T {
     value
 }

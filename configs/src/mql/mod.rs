@@ -1,7 +1,8 @@
 //! MQL, the one language of monitors, stored points and questions to raw logs: text to a validated `Monitor` or `Expr`.
 //!
 //! `lexer` makes tokens, `parser` and `call` expressions, `clauses` the query around them, `rule` its `parse` clause,
-//! and `check` refuses what parses but can't be meant. No part of it does I/O or panics on any text.
+//! `stored` what a question about stored points may say, and `check` refuses what parses but can't be meant. No part of
+//! it does I/O or panics on any text.
 
 mod call;
 pub(crate) mod check;
@@ -9,14 +10,18 @@ mod clauses;
 mod lexer;
 mod parser;
 mod rule;
+mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]
 mod tests_mistakes;
+#[cfg(test)]
+mod tests_stored;
 
 use crate::diagnostic::{Diagnostic, Mistake};
 use crate::expr::{Column, Expr};
 use crate::monitor::Monitor;
+use crate::query::{Query, Question};
 pub(crate) use clauses::app_of;
 use parser::Parser;
 pub(crate) use parser::regex_fault;
@@ -36,6 +41,38 @@ pub(crate) const QUERY_NAME: &str = "query";
 /// The first mistake, with its line, column, offending text and, where there is one, what to write instead.
 pub fn parse_mql(text: &str) -> Result<Monitor, Diagnostic> {
     clauses::query(text).map_err(|mistake| Diagnostic::in_text(None, text, mistake))
+}
+
+/// Reads a query of either kind: a monitor, or a question about stored points (`… from <monitor> …`).
+///
+/// # Errors
+/// As [`parse_mql`].
+pub fn parse_question(text: &str) -> Result<Question, Diagnostic> {
+    clauses::question(text).map_err(|mistake| Diagnostic::in_text(None, text, mistake))
+}
+
+/// Reads a question about stored points: `select <outputs>|* from <monitor> [where …] [group by …] [every …] …`.
+///
+/// # Errors
+/// As [`parse_mql`]; also if it asks raw logs.
+pub fn parse_query(text: &str) -> Result<Query, Diagnostic> {
+    match parse_question(text)? {
+        Question::Stored(query) => Ok(*query),
+        Question::Monitor(monitor) => {
+            let (message, hint) = match monitor.log {
+                Some(_) => (
+                    "raw logs cannot be asked here (yet)",
+                    "ask a monitor's stored points: select … from <monitor>; local files are asked by `sunfire eval`",
+                ),
+                None => (
+                    "the query names no monitor to ask",
+                    "write: select … from <monitor> since 30m",
+                ),
+            };
+            let mistake = Mistake::new(0..text.len(), message).hint(hint);
+            Err(Diagnostic::in_text(None, text, mistake))
+        }
+    }
 }
 
 /// Reads one expression of any kind, aggregates included.

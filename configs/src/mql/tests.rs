@@ -364,7 +364,8 @@ fn any_text() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_text_panics_and_mistakes_lie_within_it(text in any_text()) {
-        for diagnostic in [parse_expr(&text).err(), parse_mql(&text).err()].into_iter().flatten() {
+        let mistakes = [parse_expr(&text).err(), parse_mql(&text).err(), parse_query(&text).err()];
+        for diagnostic in mistakes.into_iter().flatten() {
             let (row, column) = (diagnostic.line as usize, diagnostic.column as usize);
             let length = diagnostic.length as usize;
             let lines: Vec<&str> = text.split('\n').collect();

@@ -3,13 +3,10 @@
 use super::field::{Field, Ordered};
 use super::raw::{RawApp, RawHost};
 use super::reading::Reading;
-use crate::app::{App, Host};
+use crate::app::{App, Host, OWN_LABELS, is_address};
 use crate::diagnostic::Mistake;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
-
-/// Labels that Sunfire sets itself; `zone` is the inventory's to give.
-const OWN_LABELS: [&str; 5] = ["host", "ip", "app", "path", "file"];
 
 /// Validates an application, noting all its mistakes. The result is usable only if none was noted.
 pub(super) fn app(raw: &RawApp, reading: &mut Reading, document: Range<usize>) -> App {
@@ -63,14 +60,9 @@ fn hosts(raw: &Field<Vec<Field<RawHost>>>, reading: &mut Reading) -> Vec<Host> {
     hosts
 }
 
-/// `name:port`, `10.0.0.1:port` or `[::1]:port`.
 fn check_address(raw: &Field<String>, reading: &mut Reading) {
     let Some((address, span)) = raw.given() else { return };
-    let is_good = address.rsplit_once(':').is_some_and(|(host, port)| {
-        let is_bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
-        !host.is_empty() && !is_bare_v6 && port.parse::<u16>().is_ok_and(|port| port > 0)
-    });
-    if !is_good {
+    if !is_address(address) {
         let mistake = Mistake::new(span, format!("`{address}` is not an address"));
         reading.note(mistake.hint("write host and port of its agent: 10.0.0.1:7801"));
     }

@@ -37,6 +37,8 @@ pub(crate) struct Placed {
     pub(crate) document: Document,
     /// Where to point when it clashes with another.
     pub(crate) name_span: Range<usize>,
+    /// Where it stands in its file, with what is around it up to the marks.
+    pub(crate) range: Range<usize>,
 }
 
 /// Reads all documents of a file's text; `Err` has every mistake, and what could be read in spite of them.
@@ -52,7 +54,7 @@ pub(crate) fn documents(file_name: &str, text: &str) -> (Vec<Placed>, Vec<Diagno
     let mut placed = Vec::new();
     for range in document_ranges(text) {
         let before = reading.mistakes.len();
-        let document = match node::document(text, range) {
+        let document = match node::document(text, range.clone()) {
             Ok(Some(node)) => document(&node, &mut reading),
             Ok(None) => None,
             Err(mistake) => {
@@ -61,7 +63,11 @@ pub(crate) fn documents(file_name: &str, text: &str) -> (Vec<Placed>, Vec<Diagno
             }
         };
         if reading.mistakes.len() == before {
-            placed.extend(document);
+            placed.extend(document.map(|(document, name_span)| Placed {
+                document,
+                name_span,
+                range,
+            }));
         }
     }
     reading.mistakes.sort_by_key(|mistake| mistake.span.start);
@@ -106,8 +112,8 @@ fn document_ranges(text: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// One document, by its kind. It is good only if no mistake was noted.
-fn document(node: &Node, reading: &mut Reading) -> Option<Placed> {
+/// One document, by its kind, and where its name stands. It is good only if no mistake was noted.
+fn document(node: &Node, reading: &mut Reading) -> Option<(Document, Range<usize>)> {
     let start = start_of(node);
     let NodeValue::Map(map) = &node.value else {
         let mistake = Mistake::new(start, format!("expected keys with values, found {}", node.kind()));
@@ -122,7 +128,7 @@ fn document(node: &Node, reading: &mut Reading) -> Option<Placed> {
     if let (None, Some(role)) = (value_of("kind"), value_of("role")) {
         let name_span = value_of("host").map_or(start.clone(), |host| host.span.clone());
         let document = node_file(node, role, reading, start)?;
-        return Some(Placed { document, name_span });
+        return Some((document, name_span));
     }
     let Some(kind) = value_of("kind") else {
         reading.note(missing_kind(map, start));
@@ -151,7 +157,7 @@ fn document(node: &Node, reading: &mut Reading) -> Option<Placed> {
             return None;
         }
     };
-    Some(Placed { document, name_span })
+    Some((document, name_span))
 }
 
 /// A node's own file, by its role.

@@ -16,6 +16,7 @@
 
 mod choose;
 pub mod civil;
+mod file;
 mod interpret;
 mod learn;
 pub mod locate;
@@ -29,6 +30,7 @@ pub mod token;
 pub mod year;
 pub mod zone;
 
+pub use file::FileStamps;
 pub use learn::{SAMPLE_BYTES, learn, learn_as};
 pub use locate::Locator;
 pub use pattern::{FieldOrder, Format, Precision};

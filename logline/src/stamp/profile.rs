@@ -65,6 +65,14 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Adds what was learned of the bytes from `offset` on; entries are only ever appended.
+    pub fn append(&mut self, offset: u64, learned: Profile) {
+        self.entries.extend(learned.entries.into_iter().map(|mut entry| {
+            entry.offset += offset;
+            entry
+        }));
+    }
+
     /// Whether stamps lack their year, so that marks must be set before reading.
     pub fn lacks_year(&self) -> bool {
         self.entries.iter().any(|entry| entry.format.lacks_year())

@@ -4,9 +4,7 @@ use super::range::{self, Beginning, LogFile};
 use crate::progress::Progress;
 use anyhow::{Context, Result, bail};
 use logline::records::{RecordReader, Stamps, Start};
-use logline::stamp::{
-    Detection, FoldState, Profile, ProfileEntry, ProfileReader, SAMPLE_BYTES, StampReader, YearWalk, Zone, learn,
-};
+use logline::stamp::{Detection, FileStamps, Profile, SAMPLE_BYTES, StampReader, YearWalk, Zone, learn};
 use map::engine::Input;
 use map::partial::Partial;
 use map::plan::Plan;
@@ -24,70 +22,6 @@ const FORMATS_MAX: usize = 64;
 const RELEARN_SHARE_MIN: f64 = 0.5;
 /// Growth without a stamp after which a new format is looked for (F8).
 const BARREN_BYTES: u64 = SAMPLE_BYTES as u64;
-
-/// Finds the stamps of a file by its profile. A later entry does not make an earlier one void: a line that only an
-/// earlier one can read is read by it, so that a format wrongly learned in mid-file hides no records.
-#[derive(Clone)]
-pub struct FileStamps {
-    first: ProfileReader,
-    later: Vec<(u64, ProfileReader)>,
-}
-
-impl FileStamps {
-    fn new(profile: &Profile, zone: &Zone) -> Self {
-        let reader = |entry: &ProfileEntry| {
-            let profile = Profile {
-                entries: vec![entry.clone()],
-                lateness_ns: profile.lateness_ns,
-            };
-            (entry.offset, ProfileReader::new(&profile, zone.clone()))
-        };
-        let mut readers = profile.entries.iter().map(reader);
-        let first = readers
-            .next()
-            .map_or_else(|| ProfileReader::new(profile, zone.clone()), |(_, first)| first);
-        Self {
-            first,
-            later: readers.collect(),
-        }
-    }
-
-    fn readers(&self) -> impl Iterator<Item = &ProfileReader> {
-        std::iter::once(&self.first).chain(self.later.iter().map(|(_, reader)| reader))
-    }
-
-    /// Whether a stamp fell into a repeated hour, so that its meaning may hang on the stamps before it (F9).
-    fn met_fold(&self) -> bool {
-        self.readers().any(|reader| reader.fold() != FoldState::default())
-    }
-
-    /// The stretches of UTC that a stamp of a repeated hour may belong to, in nanoseconds.
-    fn ambiguous_ns(&self) -> Vec<Range<i64>> {
-        let ns = |seconds: i64| seconds.saturating_mul(1_000_000_000);
-        let times = self.readers().flat_map(ProfileReader::ambiguous_times);
-        times.map(|(start, end)| ns(start)..ns(end)).collect()
-    }
-
-    #[cold]
-    fn read_later(&mut self, line: &[u8], offset: u64) -> Option<i64> {
-        let in_force = self.later.iter_mut().rev().filter(|(from, _)| *from <= offset);
-        in_force
-            .map(|(_, reader)| reader)
-            .find_map(|reader| reader.read_at(line, offset))
-    }
-}
-
-impl Stamps for FileStamps {
-    #[inline]
-    fn read(&mut self, line: &[u8], offset: u64) -> Option<i64> {
-        if !self.later.is_empty()
-            && let Some(stamp) = self.read_later(line, offset)
-        {
-            return Some(stamp);
-        }
-        self.first.read_at(line, offset)
-    }
-}
 
 /// What counting a range of a file gave.
 pub type Outcome = range::Outcome<FileStamps>;
@@ -181,7 +115,7 @@ impl FileJob<'_> {
                 false => None,
             };
             match learned {
-                Some((offset, learned)) => append(&mut profile, offset, learned),
+                Some((offset, learned)) => profile.append(offset, learned),
                 // Nothing to learn there: those lines continue their record, however many they are.
                 None => barren_limit = u64::MAX,
             }
@@ -228,14 +162,6 @@ impl FileJob<'_> {
             ambiguous_ns: outcome.stamps.ambiguous_ns(),
         }
     }
-}
-
-/// Adds what was learned from `offset` on to a profile; entries are only ever appended.
-fn append(profile: &mut Profile, offset: u64, learned: Profile) {
-    profile.entries.extend(learned.entries.into_iter().map(|mut entry| {
-        entry.offset += offset;
-        entry
-    }));
 }
 
 /// Learns a file's profile from its first bytes, or the first later ones that have stamps.

@@ -5,6 +5,7 @@
 //! failed steps that run no tests, *skipped* are tests that said why they could not run. A runner whose own summary
 //! cannot be read is a failure: a count that might be wrong is not reported as right.
 
+mod browser;
 mod process;
 mod report;
 mod skips;
@@ -42,6 +43,8 @@ enum Work {
     Tests { command: Command, runner: Runner },
     /// The tests of all crates, by cargo-nextest where it is installed and by `cargo test` elsewhere.
     CrateTests,
+    /// The console's page in a browser, where there is one.
+    Browser,
 }
 
 /// A call of cargo: its arguments, and what is added to the environment.
@@ -56,7 +59,7 @@ enum OnFailure {
     Stop,
 }
 
-/// The steps, in order. A further one (the console in a browser, the simulation, a chaos smoke run) is one more row.
+/// The steps, in order. A further one (the simulation, a chaos smoke run) is one more row.
 #[rustfmt::skip]
 const STEPS: &[Step] = &[
     Step { name: "format", on_failure: OnFailure::GoOn, work: Work::Command {
@@ -68,6 +71,7 @@ const STEPS: &[Step] = &[
     Step { name: "build", on_failure: OnFailure::Stop, work: Work::Command {
         command: (&["build", "--workspace", "--lib", "--bins", "--tests"], &[]), probe: &["--version"] } },
     Step { name: "tests", on_failure: OnFailure::GoOn, work: Work::CrateTests },
+    Step { name: "browser", on_failure: OnFailure::GoOn, work: Work::Browser },
     Step { name: "doctests", on_failure: OnFailure::GoOn, work: Work::Tests {
         command: (&["test", "--workspace", "--doc", "--no-fail-fast"], &[]), runner: Runner::Libtest } },
     Step { name: "docs", on_failure: OnFailure::GoOn, work: Work::Command {
@@ -142,6 +146,7 @@ fn run_step(step: &Step, root: &Path, skip_file: &SkipFile) -> Verdict {
             Err(error) => Verdict::failed_step(format!("{error:#}")),
         },
         Work::Tests { command, runner } => run_tests(&invocation(command), runner),
+        Work::Browser => browser::run(root, environment),
         Work::CrateTests => {
             if Invocation::cargo(root, &["nextest", "--version"]).succeeds_silently() {
                 run_tests(&invocation(NEXTEST), Runner::Nextest)

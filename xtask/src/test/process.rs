@@ -72,6 +72,13 @@ impl Invocation {
         status.is_ok_and(|status| status.success())
     }
 
+    /// What it prints on stdout, if it runs and succeeds; stderr is thrown away.
+    pub fn output_if_succeeds(&self) -> Option<String> {
+        let output = self.command().stderr(Stdio::null()).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success().then_some(text)
+    }
+
     /// Runs it, shows its output as it comes, and gives back both streams, mixed line by line.
     pub fn run_and_capture(&self) -> anyhow::Result<(Ending, String)> {
         let mut command = self.command();
@@ -187,6 +194,9 @@ mod tests {
                 .is_err_and(|error| format!("{error:#}").contains("sunfire-no-such-program"))
         );
         assert!(!missing.succeeds_silently());
+        assert_eq!(missing.output_if_succeeds(), None);
+        assert_eq!(shell("echo x; exit 1").output_if_succeeds(), None);
+        assert_eq!(shell("echo x").output_if_succeeds().as_deref(), Some("x\n"));
         assert!(shell("true").succeeds_silently());
         assert!(!shell("false").succeeds_silently());
     }

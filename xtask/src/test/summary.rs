@@ -2,9 +2,11 @@
 //!
 //! Known forms, each taken from the tools' own source: cargo-nextest's
 //! `Summary [ 0.5s] 12 tests run: 11 passed (1 slow), 1 failed, 2 skipped`, libtest's
-//! `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out` (one per test binary, summed), and
+//! `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out` (one per test binary, summed), node's
+//! block of lines `# tests 5`, `# pass 4`, … (`ℹ` instead of `#` in the reporter for people), and
 //! our own `N passed, N failed, N skipped` for runners of the house.
 
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 /// Numbers of tests.
@@ -33,6 +35,8 @@ pub enum Runner {
     Nextest,
     /// `cargo test`
     Libtest,
+    /// `node --test`
+    Node,
 }
 
 /// The counts in `output`. `None` if there is no summary, or one that contradicts itself: then nothing is known.
@@ -49,7 +53,30 @@ pub fn read(runner: Runner, output: &str) -> Option<Counts> {
             }
             total
         }
+        Runner::Node => node_counts(lines),
     }
+}
+
+/// Node's numbers are the last of their names in its output: a test may print lines of the same form before them.
+fn node_counts(lines: impl Iterator<Item = String>) -> Option<Counts> {
+    let mut numbers = BTreeMap::new();
+    for line in lines {
+        let rest = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ "));
+        if let Some((name, number)) = rest.and_then(|rest| rest.split_once(' '))
+            && let Ok(number) = number.trim().parse::<usize>()
+        {
+            numbers.insert(name.to_owned(), number);
+        }
+    }
+    let number = |name: &str| numbers.get(name).copied();
+    // A test marked as unfinished proves nothing, whether it passes or fails.
+    let counts = Counts {
+        passed: number("pass")?,
+        failed: number("fail")? + number("cancelled")?,
+        skipped: number("skipped")? + number("todo")?,
+    };
+    let consistent = counts.passed + counts.failed + counts.skipped == number("tests")?;
+    consistent.then_some(counts)
 }
 
 /// `None` if the line is no summary, `Some(None)` if it is one that cannot be believed.
@@ -180,6 +207,41 @@ mod tests {
         check("Summary [ 0.1s] 3 tests run: x passed");
         check("Summary [ 0.1s] 12/3 tests run: 12 passed, 0 skipped");
         check("test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+    }
+
+    #[test]
+    fn node() {
+        let check = |output: &str, expected| check(Runner::Node, output, expected);
+        let block = |tests, pass, fail, cancelled, skipped, todo| {
+            format!(
+                "# tests {tests}\n# suites 1\n# pass {pass}\n# fail {fail}\n# cancelled {cancelled}\n\
+                 # skipped {skipped}\n# todo {todo}\n# duration_ms 56.18\n"
+            )
+        };
+        check(&block(5, 5, 0, 0, 0, 0), Some((5, 0, 0)));
+        check(&block(9, 3, 2, 1, 2, 1), Some((3, 3, 3)));
+        check(
+            &format!("✔ a test (1.2ms)\n{}", block(5, 4, 1, 0, 0, 0).replace('#', "ℹ")),
+            Some((4, 1, 0)),
+        );
+        check(
+            &block(1, 1, 0, 0, 0, 0)
+                .replace("# ", "\u{1b}[34mℹ ")
+                .replace('\n', "\u{1b}[39m\n"),
+            Some((1, 0, 0)),
+        );
+        // What a test prints does not count, as the summary comes last.
+        check(&format!("# tests 77\n{}", block(1, 1, 0, 0, 0, 0)), Some((1, 0, 0)));
+    }
+
+    #[test]
+    fn node_without_a_summary_that_can_be_believed() {
+        let check = |output| check(Runner::Node, output, None);
+        check("");
+        check("node: bad option: --test");
+        check("# tests 5\n# pass 5\n");
+        check("# tests 6\n# pass 5\n# fail 0\n# cancelled 0\n# skipped 0\n# todo 0\n");
+        check("# tests 5\n# pass x\n# fail 0\n# cancelled 0\n# skipped 0\n# todo 0\n");
     }
 
     #[test]

@@ -1,0 +1,539 @@
+//! Everything that waits for the disk: reading the configuration, and writing what must last before it is acted upon.
+//!
+//! It runs on a thread that may block. What it hands out is complete and consistent: a monitor's version, a host, an
+//! epoch that stands in it is on the disk.
+
+use crate::epoch::{DataDirectory, DataError};
+use crate::events::Kind;
+use crate::inventory::{Change, Found, History};
+use crate::journal::{Journal, JournalError, replace};
+use crate::leases::{Lease, Leases, Turn, Wanted, fingerprint};
+use crate::ledger::TaskKey;
+use crate::protocol::{AppState, Mistake, MonitorState};
+use crate::topology::every_host;
+use configs::monitor::Monitor;
+use configs::{AppHosts, Diagnostic, Directory, Document, Placed, Poll, Targets, Wholeness};
+use map::protocol::{Definition, HostTarget};
+use reduce::protocol::InventorySpan;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+mod tell;
+
+/// The inventory of all hosts, under a name that no application can have.
+pub(crate) const EVERY: &str = "*";
+/// The name of the built-in monitor.
+pub(crate) const SYSTEM: &str = "system";
+/// What takes the place of a log's path where the hosts' own figures are read.
+const SYSTEM_PATH: &str = "system";
+/// How often it is written down when the inventory was last read; a host found after a restart joins from there.
+const POLLS_EVERY_NS: i64 = 10_000_000_000;
+/// How often what is known is put together anew though nothing changed, so that what is behind the horizon goes.
+const REBUILD_EVERY_NS: i64 = 60_000_000_000;
+/// A history larger than this is rewritten at a start without what is behind the horizon.
+const FOLD_BYTES: u64 = 4 << 20;
+/// Most hosts in all spans of a task: at about 100 bytes each they fit into a frame.
+const SPAN_HOSTS_MAX: usize = 50_000;
+
+/// What a keeper is made of.
+pub(crate) struct KeeperSetup {
+    pub(crate) config_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) texts: Vec<(String, String)>,
+    pub(crate) system: Option<Monitor>,
+    pub(crate) horizon_ns: i64,
+    pub(crate) back_ns: i64,
+}
+
+/// All that is known after a poll, put together.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    /// Monitors by name, without what only Reduces can say of them.
+    pub(crate) monitors: Vec<MonitorState>,
+    /// Versions that answer for something within the horizon.
+    pub(crate) tasks: Vec<KnownTask>,
+    pub(crate) apps: Vec<AppState>,
+    pub(crate) mistakes: Vec<Mistake>,
+    pub(crate) wholeness: Wholeness,
+    /// By application, [`EVERY`] included.
+    pub(crate) spans: BTreeMap<String, Arc<[InventorySpan]>>,
+}
+
+/// A version of a monitor that answers for something.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownTask {
+    pub(crate) key: TaskKey,
+    pub(crate) lease: Lease,
+    /// Whose hosts it reads; `None` if it names none.
+    pub(crate) inventory: Option<String>,
+    /// Which log; `None` if it names none.
+    pub(crate) path: Option<String>,
+}
+
+/// What a poll brought.
+pub(crate) struct Polled {
+    /// `None` if nothing changed.
+    pub(crate) known: Option<Known>,
+    pub(crate) events: Vec<(Kind, String)>,
+}
+
+pub(crate) struct Keeper {
+    setup: KeeperSetup,
+    data: DataDirectory,
+    directory: Directory,
+    targets: Targets,
+    inventory: Journal<Change>,
+    history: History,
+    turns: Journal<Turn>,
+    leases: Leases,
+    /// What leases count, parsed once.
+    parsed: BTreeMap<TaskKey, Arc<Monitor>>,
+    seen: tell::Seen,
+    /// What the disk refused at the last poll.
+    refused: Vec<String>,
+    polls_written_ns: Option<i64>,
+    built_ns: Option<i64>,
+}
+
+impl Keeper {
+    /// Locks the data directory, takes an epoch, and reads what lasted.
+    pub(crate) fn open(setup: KeeperSetup, now_ns: i64) -> Result<Keeper, DataError> {
+        let data = DataDirectory::open(&setup.data_dir)?;
+        let horizon_ns = now_ns - setup.horizon_ns;
+        let (mut inventory, changes) = Journal::open(&data.file("inventory.jsonl"))?;
+        let mut history = History::of(changes);
+        if inventory.bytes() > FOLD_BYTES {
+            let folded = history.folded(horizon_ns);
+            inventory.rewrite(&folded)?;
+            history = History::of(folded);
+        }
+        // Only a hint: without it, or with an old one, a host joins earlier or later, and never unseen.
+        let polls = std::fs::read(data.file("inventory-polls.json")).ok();
+        history.set_polls(
+            polls
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+                .unwrap_or_default(),
+        );
+        let (mut turns, all_turns) = Journal::open(&data.file("monitors.jsonl"))?;
+        let mut leases = Leases::of(all_turns);
+        if turns.bytes() > FOLD_BYTES {
+            let folded = leases.folded(horizon_ns);
+            turns.rewrite(&folded)?;
+            leases = Leases::of(folded);
+        }
+        Ok(Keeper {
+            directory: Directory::new(&setup.config_dir, &setup.texts),
+            setup,
+            data,
+            targets: Targets::default(),
+            inventory,
+            history,
+            turns,
+            leases,
+            parsed: BTreeMap::new(),
+            seen: tell::Seen::default(),
+            refused: Vec::new(),
+            polls_written_ns: None,
+            built_ns: None,
+        })
+    }
+
+    /// The epoch in force.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.data.epoch()
+    }
+
+    /// Takes the next epoch.
+    pub(crate) fn next_epoch(&mut self) -> Result<u64, JournalError> {
+        self.data.next_epoch()
+    }
+
+    /// Has all put together again at the next poll, for somebody who knows nothing yet.
+    pub(crate) fn forget_built(&mut self) {
+        self.built_ns = None;
+    }
+
+    /// Reads what changed, writes down what follows, and puts together what is known.
+    pub(crate) fn poll(&mut self, now_ns: i64) -> Polled {
+        let mut events = Vec::new();
+        let mut poll = self.directory.poll();
+        let apps = self.targets.poll(self.directory.documents(), self.directory.root());
+        poll = poll.or(self.seen.look(&self.directory, &apps, &mut events));
+        let mut refused = Vec::new();
+        poll = poll.or(self.keep_inventory(&apps, now_ns, &mut events, &mut refused));
+        poll = poll.or(self.keep_leases(now_ns, &mut events, &mut refused));
+        let is_old = self
+            .built_ns
+            .is_none_or(|built_ns| (now_ns - built_ns).abs() >= REBUILD_EVERY_NS);
+        let is_changed = poll == Poll::Changed || is_old || refused != self.refused;
+        self.refused = refused;
+        let known = is_changed.then(|| {
+            self.built_ns = Some(now_ns);
+            self.known(&apps, now_ns)
+        });
+        Polled { known, events }
+    }
+
+    fn keep_inventory(
+        &mut self,
+        apps: &[AppHosts],
+        now_ns: i64,
+        events: &mut Vec<(Kind, String)>,
+        refused: &mut Vec<String>,
+    ) -> Poll {
+        let mut found: Vec<(String, Vec<HostTarget>, Wholeness)> = apps
+            .iter()
+            .map(|app| (app.app.clone(), targets_of(app), app.wholeness))
+            .collect();
+        let configured: BTreeSet<&str> = apps.iter().map(|app| app.app.as_str()).collect();
+        let gone = self
+            .history
+            .apps()
+            .filter(|app| !configured.contains(app) && *app != EVERY);
+        found.extend(gone.map(|app| (app.to_owned(), Vec::new(), self.directory.wholeness())));
+        let mut poll = self.keep_found(&found, now_ns, events, refused);
+        if self.setup.system.is_some() {
+            let all_apps = found
+                .iter()
+                .map(|(app, ..)| (app.as_str(), self.history.hosts(app).collect()));
+            let every = every_host(all_apps);
+            let is_whole = found.iter().all(|(_, _, wholeness)| *wholeness == Wholeness::Whole)
+                && self.directory.wholeness() == Wholeness::Whole;
+            let wholeness = if is_whole { Wholeness::Whole } else { Wholeness::Partial };
+            let every = [(EVERY.to_owned(), every, wholeness)];
+            poll = poll.or(self.keep_found(&every, now_ns, events, refused));
+        }
+        self.keep_polls(now_ns);
+        poll
+    }
+
+    fn keep_found(
+        &mut self,
+        found: &[(String, Vec<HostTarget>, Wholeness)],
+        now_ns: i64,
+        events: &mut Vec<(Kind, String)>,
+        refused: &mut Vec<String>,
+    ) -> Poll {
+        let change = |(app, hosts, wholeness): &(String, Vec<HostTarget>, Wholeness)| {
+            self.history.change(&Found {
+                app,
+                hosts,
+                wholeness: *wholeness,
+                now_ns,
+                back_ns: self.setup.back_ns,
+            })
+        };
+        let changes: Vec<Change> = found.iter().filter_map(change).collect();
+        if let Err(error) = self.inventory.append(&changes) {
+            // Nothing is expected that would be forgotten: it is tried again at the next poll.
+            refused.push(chain(&error));
+            return Poll::Same;
+        }
+        for change in &changes {
+            tell::inventory(change, &self.history, events);
+            self.history.apply(change.clone());
+        }
+        for (app, _, wholeness) in found {
+            if *wholeness == Wholeness::Whole {
+                self.history.polled(app, now_ns);
+            }
+        }
+        if changes.is_empty() { Poll::Same } else { Poll::Changed }
+    }
+
+    fn keep_polls(&mut self, now_ns: i64) {
+        let is_due = self
+            .polls_written_ns
+            .is_none_or(|written_ns| (now_ns - written_ns).abs() >= POLLS_EVERY_NS);
+        if is_due && let Ok(content) = serde_json::to_vec(self.history.polls()) {
+            self.polls_written_ns = Some(now_ns);
+            if let Err(error) = replace(&self.data.file("inventory-polls.json"), &content) {
+                tracing::warn!(error = %chain(&error), "it is not written down when the inventory was read");
+            }
+        }
+    }
+
+    fn keep_leases(&mut self, now_ns: i64, events: &mut Vec<(Kind, String)>, refused: &mut Vec<String>) -> Poll {
+        let wanted = self.wanted();
+        let begin = |(monitor, wanted): (&String, &Wanted)| {
+            // Of the hosts' own figures nobody has any from before they are asked: they begin with the next window.
+            let back_ns = match wanted.definition {
+                Definition::Yaml(_) => self.setup.back_ns,
+                Definition::System => -wanted.window_ns,
+            };
+            self.leases.turn(monitor, wanted, now_ns, back_ns)
+        };
+        let mut turns: Vec<Turn> = wanted.iter().filter_map(begin).collect();
+        if self.directory.wholeness() == Wholeness::Whole {
+            let gone = self
+                .leases
+                .standing()
+                .filter(|(monitor, _)| !wanted.contains_key(*monitor));
+            turns.extend(gone.filter_map(|(monitor, _)| self.leases.end(monitor, now_ns)));
+        }
+        if let Err(error) = self.turns.append(&turns) {
+            refused.push(chain(&error));
+            return Poll::Same;
+        }
+        let poll = if turns.is_empty() { Poll::Same } else { Poll::Changed };
+        for turn in turns {
+            events.push((Kind::Config, tell::turn(&turn, &self.leases, now_ns)));
+            self.leases.apply(turn);
+        }
+        poll
+    }
+
+    /// Monitors as they are asked for now. One that the process itself names `system` is the user's if there is one.
+    fn wanted(&self) -> BTreeMap<String, Wanted> {
+        let mut wanted = BTreeMap::new();
+        if let Some(system) = &self.setup.system {
+            wanted.insert(SYSTEM.to_owned(), system_wanted(system));
+        }
+        for placed in self.directory.documents() {
+            if let Document::Monitor(monitor) = &placed.document {
+                let one = Wanted::of_text(&placed.source.text, window_ns(monitor));
+                wanted.insert(monitor.name.clone(), one);
+            }
+        }
+        wanted
+    }
+
+    fn known(&mut self, apps: &[AppHosts], now_ns: i64) -> Known {
+        let tasks = self.known_tasks(now_ns);
+        let since_ns = now_ns - self.setup.horizon_ns;
+        let used: BTreeSet<&String> = tasks.iter().filter_map(|task| task.inventory.as_ref()).collect();
+        let spans_of = |app: &String| self.history.spans(app, since_ns, SPAN_HOSTS_MAX).into();
+        let spans = used.into_iter().map(|app| (app.clone(), spans_of(app))).collect();
+        let mistakes = self.directory.mistakes().iter();
+        let mut mistakes: Vec<Mistake> = mistakes
+            .chain(apps.iter().flat_map(|app| &app.mistakes))
+            .map(mistake)
+            .collect();
+        let data_dir = self.setup.data_dir.display().to_string();
+        mistakes.extend(self.refused.iter().map(|why| Mistake {
+            file: data_dir.clone(),
+            line: 0,
+            column: 0,
+            message: why.clone(),
+            hint: Some("what changed since takes effect once this is mended".to_owned()),
+        }));
+        let app_state = |app: &AppHosts| {
+            let host = |target: &HostTarget| (target.host.clone(), target.address.clone(), target.labels.clone());
+            AppState {
+                name: app.app.clone(),
+                inventory_version: self.history.version(&app.app),
+                hosts: self.history.hosts(&app.app).map(host).collect(),
+            }
+        };
+        let mut app_states: Vec<AppState> = apps.iter().map(app_state).collect();
+        app_states.sort_by(|one, other| one.name.cmp(&other.name));
+        Known {
+            monitors: self.monitor_states(&tasks),
+            tasks,
+            apps: app_states,
+            mistakes,
+            wholeness: self.directory.wholeness(),
+            spans,
+        }
+    }
+
+    /// The leases of all monitors that stand, each with what it reads.
+    fn known_tasks(&mut self, now_ns: i64) -> Vec<KnownTask> {
+        let system = self
+            .setup
+            .system
+            .as_ref()
+            .map(|system| system_wanted(system).fingerprint);
+        let horizon_ns = now_ns - self.setup.horizon_ns;
+        let standing: Vec<String> = self.leases.standing().map(|(monitor, _)| monitor.to_owned()).collect();
+        let mut tasks = Vec::new();
+        for monitor in standing {
+            for lease in self.leases.of_monitor(&monitor) {
+                let is_past = lease.until_ns.is_some_and(|until_ns| until_ns <= horizon_ns);
+                // What an earlier build counted as the built-in table is not known any more.
+                let is_foreign = lease.definition == Definition::System && Some(lease.fingerprint) != system;
+                if !is_past && !is_foreign {
+                    let key = TaskKey {
+                        monitor: monitor.clone(),
+                        version: lease.version,
+                    };
+                    tasks.push((key, lease.clone()));
+                }
+            }
+        }
+        let keys: BTreeSet<&TaskKey> = tasks.iter().map(|(key, _)| key).collect();
+        self.parsed.retain(|key, _| keys.contains(key));
+        tasks
+            .into_iter()
+            .map(|(key, lease)| self.known_task(key, lease))
+            .collect()
+    }
+
+    fn known_task(&mut self, key: TaskKey, lease: Lease) -> KnownTask {
+        let (inventory, path) = match &lease.definition {
+            Definition::System => (Some(EVERY.to_owned()), Some(SYSTEM_PATH.to_owned())),
+            Definition::Yaml(text) => match self.parse(&key, text) {
+                Some(monitor) => (monitor.app.clone(), monitor.log.clone()),
+                None => (None, None),
+            },
+        };
+        KnownTask {
+            key,
+            lease,
+            inventory,
+            path,
+        }
+    }
+
+    fn parse(&mut self, key: &TaskKey, text: &str) -> Option<Arc<Monitor>> {
+        if let Some(monitor) = self.parsed.get(key) {
+            return Some(Arc::clone(monitor));
+        }
+        let mut documents = configs::load_str(&key.monitor, text).ok()?;
+        match documents.pop() {
+            Some(Document::Monitor(monitor)) if documents.is_empty() => {
+                let monitor = Arc::new(monitor);
+                self.parsed.insert(key.clone(), Arc::clone(&monitor));
+                Some(monitor)
+            }
+            _ => None,
+        }
+    }
+
+    /// Each monitor as its newest version has it.
+    fn monitor_states(&self, tasks: &[KnownTask]) -> Vec<MonitorState> {
+        let files: BTreeMap<&str, &Placed> = self
+            .directory
+            .documents()
+            .iter()
+            .filter(|placed| matches!(placed.document, Document::Monitor(_)))
+            .map(|placed| (placed.document.name(), placed))
+            .collect();
+        let newest: BTreeMap<&str, &KnownTask> = tasks.iter().map(|task| (task.key.monitor.as_str(), task)).collect();
+        let state = |(name, task): (&str, &KnownTask)| {
+            let monitor = match &task.lease.definition {
+                Definition::System => self.setup.system.as_ref(),
+                Definition::Yaml(_) => self.parsed.get(&task.key).map(|monitor| &**monitor),
+            };
+            let placed = files.get(name).copied();
+            self.monitor_state(task, monitor, placed)
+        };
+        newest.into_iter().map(state).collect()
+    }
+
+    fn monitor_state(&self, task: &KnownTask, monitor: Option<&Monitor>, placed: Option<&Placed>) -> MonitorState {
+        let is_system = task.lease.definition == Definition::System;
+        let expected = task.inventory.iter().flat_map(|app| self.history.hosts(app)).count();
+        let columns = |monitor: &Monitor| monitor.group_by.iter().map(|column| column.name.clone()).collect();
+        let outputs = |monitor: &Monitor| monitor.select.iter().map(|output| output.name.clone()).collect();
+        MonitorState {
+            name: task.key.monitor.clone(),
+            tenant: monitor.and_then(|monitor| monitor.tenant.clone()),
+            app: monitor.and_then(|monitor| monitor.app.clone()).filter(|_| !is_system),
+            log: task.path.clone().filter(|_| !is_system),
+            version: task.key.version,
+            file: placed
+                .filter(|_| !is_system)
+                .map(|placed| placed.source.file.to_string()),
+            text: match &task.lease.definition {
+                Definition::Yaml(text) => text.clone(),
+                Definition::System => String::new(),
+            },
+            window_ms: u64::try_from(task.lease.window_ns / 1_000_000).unwrap_or_default(),
+            grace_ms: monitor.map_or(configs::GRACE_MS_DEFAULT, |monitor| monitor.grace_ms),
+            group_by: monitor.map(columns).unwrap_or_default(),
+            outputs: monitor.map(outputs).unwrap_or_default(),
+            hosts_expected: expected as u64,
+            reduce: None,
+            newest_ns: None,
+            below: 0,
+            below_windows: Vec::new(),
+            troubles: self.troubles(task, expected),
+        }
+    }
+
+    /// What keeps a monitor from having anything to read.
+    fn troubles(&self, task: &KnownTask, expected: usize) -> Vec<String> {
+        let mut troubles = Vec::new();
+        let is_app =
+            |placed: &Placed, app: &str| matches!(placed.document, Document::App(_)) && placed.document.name() == app;
+        match task.inventory.as_deref() {
+            None => troubles.push("it names no app, so it reads nothing: add a line `app: …`".to_owned()),
+            Some(EVERY) if expected == 0 => {
+                troubles.push("no app has a host yet: add a document `kind: app`".to_owned())
+            }
+            Some(EVERY) => {}
+            Some(app) if !self.directory.documents().iter().any(|placed| is_app(placed, app)) => {
+                troubles.push(format!(
+                    "the app `{app}` is not configured: add a document `kind: app` with `name: {app}`"
+                ));
+            }
+            Some(app) if expected == 0 => {
+                troubles.push(format!(
+                    "the app `{app}` has no hosts: list them by `hosts` or `file_sd`"
+                ));
+            }
+            Some(_) => {}
+        }
+        if task.path.is_none() {
+            troubles.push("it names no log, so it reads nothing: add a line `log: /…`".to_owned());
+        }
+        troubles
+    }
+}
+
+fn targets_of(app: &AppHosts) -> Vec<HostTarget> {
+    let target = |host: &configs::app::Host| HostTarget {
+        host: host.host.clone(),
+        address: host.address.clone(),
+        labels: host.labels.clone(),
+    };
+    app.hosts.iter().map(target).collect()
+}
+
+/// The built-in table as a monitor; another build may have other columns, which is another version.
+fn system_wanted(system: &Monitor) -> Wanted {
+    let names: Vec<&str> = system
+        .group_by
+        .iter()
+        .map(|column| column.name.as_str())
+        .chain(system.select.iter().map(|output| output.name.as_str()))
+        .collect();
+    let said = format!("{SYSTEM} {} {} {}", system.window_ms, system.grace_ms, names.join(" "));
+    Wanted {
+        definition: Definition::System,
+        fingerprint: fingerprint(said.as_bytes(), 0),
+        window_ns: window_ns(system),
+    }
+}
+
+fn window_ns(monitor: &Monitor) -> i64 {
+    i64::try_from(monitor.window_ms)
+        .unwrap_or(i64::MAX / 1_000_000)
+        .saturating_mul(1_000_000)
+}
+
+fn mistake(diagnostic: &Diagnostic) -> Mistake {
+    Mistake {
+        file: diagnostic.file.as_deref().unwrap_or_default().to_owned(),
+        line: diagnostic.line.into(),
+        column: diagnostic.column.into(),
+        message: diagnostic.message.clone(),
+        hint: diagnostic.hint.clone(),
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

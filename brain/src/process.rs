@@ -1,0 +1,178 @@
+//! The Brain as a part of a process: started on a `LocalSet`, serving the console, until it is stopped.
+
+use crate::epoch::DataError;
+use crate::keeper::{Keeper, KeeperSetup};
+use crate::planner::{AskState, Planner, PlannerSetup};
+use crate::protocol::{BrainAnswer, BrainProtocol, BrainRequest, BrainState, ROLE};
+use crate::topology::MapNode;
+use crate::windows::WindowStore;
+use configs::monitor::Monitor;
+use lika::actor::{AskError, Escalation, Mailbox, Options, Root};
+use lika::node::{Call, Handler, Refusal, Server, ServerBuilder, Settings};
+use lika::seam::{Clock, Network, Randomness};
+use lika::wire::{Identity, Token};
+use reduce::protocol::NodeAddress;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long a question for the state may take.
+const STATE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long questions in hand may take to end at a stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a window below 100 % is worth repairing, unless it is said.
+pub const HORIZON_DEFAULT: Duration = Duration::from_secs(24 * 3600);
+/// How often the configuration is looked at, unless it is said; a change takes effect after two looks.
+pub const POLL_EVERY_DEFAULT: Duration = Duration::from_secs(1);
+
+/// What a Brain is made of.
+pub struct BrainConfig {
+    /// The ConfigDB: a directory of YAML files.
+    pub config_dir: PathBuf,
+    /// Where epochs, the history of the inventory and the versions of monitors are kept; one Brain at a time.
+    pub data_dir: PathBuf,
+    /// Further files of the ConfigDB that the process itself gives: a name and YAML text each. Where one claims a name
+    /// that the directory has, the directory's counts. Relative `file_sd` globs begin at the directory.
+    pub extra: Vec<(String, String)>,
+    /// The built-in table of the hosts' own figures as a monitor; `None` to have none.
+    pub system: Option<Monitor>,
+    /// The Reduces, each name once.
+    pub reduces: Vec<NodeAddress>,
+    /// The Maps, each name once.
+    pub maps: Vec<MapNode>,
+    /// The Brain's own name, for people.
+    pub node: String,
+    /// The installation's secret.
+    pub token: Token,
+    /// Where the console is served, `host:port`.
+    pub listen: String,
+    /// The network.
+    pub network: Arc<dyn Network>,
+    /// The clock.
+    pub clock: Clock,
+    /// The randomness.
+    pub randomness: Randomness,
+    /// Where windows are.
+    pub store: Arc<dyn WindowStore>,
+    /// How long a window below 100 % is worth repairing.
+    pub horizon: Duration,
+    /// How far before it is first seen a monitor begins.
+    pub first_windows_back: Duration,
+    /// How often the configuration is looked at.
+    pub poll_every: Duration,
+}
+
+/// Why a Brain does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data directory.
+    #[error("the data directory cannot be used")]
+    Data(#[from] DataError),
+    /// The listener.
+    #[error("cannot listen at {address}: choose another port, or stop what listens there")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A running Brain. Dropping it closes its server; call [`Brain::stop`] to end it in order.
+pub struct Brain {
+    /// What the console asks.
+    pub server: Server,
+    root: Root,
+    planner: Mailbox<Planner>,
+}
+
+/// Starts a Brain in tasks of the present `LocalSet`: takes the data directory's lock and the next epoch (which waits
+/// for the disk), and begins to look and to plan.
+///
+/// # Errors
+/// If the data directory is another Brain's or can't be used, or the address can't be listened at.
+///
+/// # Panics
+/// Outside of a `LocalSet`, as `tokio::task::spawn_local` does.
+pub async fn start(config: BrainConfig) -> Result<Brain, StartError> {
+    let keeper_setup = KeeperSetup {
+        config_dir: config.config_dir,
+        data_dir: config.data_dir,
+        texts: config.extra,
+        system: config.system,
+        horizon_ns: ns(config.horizon),
+        back_ns: ns(config.first_windows_back),
+    };
+    let keeper = Keeper::open(keeper_setup, config.clock.wall().0)?;
+    let identity = Identity {
+        role: ROLE.to_owned(),
+        node: config.node,
+        token: config.token,
+    };
+    let setup = PlannerSetup {
+        keeper: Arc::new(Mutex::new(keeper)),
+        store: config.store,
+        reduces: config.reduces,
+        maps: config.maps,
+        identity: identity.clone(),
+        network: Arc::clone(&config.network),
+        horizon_ns: ns(config.horizon),
+        poll_every: config.poll_every,
+    };
+    let root = Root::new(config.clock.clone(), config.randomness.fork());
+    let planner = root.spawn(Options::named("planner"), move || Planner::new(setup.clone()));
+    let console = Console(planner.clone());
+    let listening = ServerBuilder::new(identity, Settings::default(), config.clock, config.randomness)
+        .serve::<BrainProtocol>(console)
+        .listen(&*config.network, &config.listen)
+        .await;
+    match listening {
+        Ok(server) => Ok(Brain { server, root, planner }),
+        Err(source) => {
+            root.stop().await;
+            let address = config.listen;
+            Err(StartError::Listen { address, source })
+        }
+    }
+}
+
+impl Brain {
+    /// How everything stands, without a detour by the network.
+    ///
+    /// # Errors
+    /// If the planner does not answer in time.
+    pub async fn state(&self) -> Result<BrainState, AskError> {
+        self.planner.ask(AskState, STATE_PATIENCE).await
+    }
+
+    /// Resolves when the planner has failed too often; the process should say so and end.
+    pub async fn escalated(&mut self) -> Escalation {
+        self.root.escalated().await
+    }
+
+    /// Ends it: the console is told, what is under way is dropped. Reduces go on with what they have.
+    pub async fn stop(self) {
+        self.server.stop(STOP_PATIENCE).await;
+        self.root.stop().await;
+    }
+}
+
+struct Console(Mailbox<Planner>);
+
+impl Handler<BrainProtocol> for Console {
+    async fn handle(&self, request: BrainRequest, _call: &mut Call<BrainProtocol>) -> Result<BrainAnswer, Refusal> {
+        match request {
+            BrainRequest::State => match self.0.ask(AskState, STATE_PATIENCE).await {
+                Ok(state) => Ok(BrainAnswer::State(Box::new(state))),
+                Err(error) => Err(Refusal::Failed(error.to_string())),
+            },
+        }
+    }
+}
+
+fn ns(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}

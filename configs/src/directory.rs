@@ -1,0 +1,162 @@
+//! The ConfigDB as a directory that goes on being read: what is in force, and what is wrong.
+//!
+//! Every file keeps its own last good documents, so that a slip of one editor is an outage of nothing; the mistakes
+//! are told until they are mended.
+
+use crate::Document;
+use crate::diagnostic::Diagnostic;
+use crate::files::{Listing, list_yaml};
+use crate::set::{Member, Set};
+use crate::source::Source;
+use crate::watched::{Parsed, Poll, Watched};
+use crate::yaml::documents;
+use std::path::{Path, PathBuf};
+
+/// A document in force, and where it comes from.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// The document.
+    pub document: Document,
+    /// Where it comes from.
+    pub source: Source,
+    place: Diagnostic,
+}
+
+impl Placed {
+    /// A mistake that is told at the document's name.
+    pub fn mistake(&self, message: impl Into<String>, hint: impl Into<String>) -> Diagnostic {
+        Diagnostic {
+            message: message.into(),
+            hint: Some(hint.into()),
+            ..self.place.clone()
+        }
+    }
+}
+
+/// Whether all that should be known is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wholeness {
+    /// Of every file a text without mistake is in force, be it an earlier one.
+    Whole,
+    /// Something was never read without mistake: what is not in force may well be meant to be.
+    Partial,
+}
+
+impl Wholeness {
+    pub(crate) fn whole_if(is_whole: bool) -> Wholeness {
+        if is_whole { Wholeness::Whole } else { Wholeness::Partial }
+    }
+}
+
+/// A directory of YAML files, and texts that the process gives itself.
+pub struct Directory {
+    root: PathBuf,
+    texts: Vec<Parsed<Vec<Member>>>,
+    files: Watched<Vec<Member>>,
+    listing: Vec<Diagnostic>,
+    documents: Vec<Placed>,
+    mistakes: Vec<Diagnostic>,
+    wholeness: Wholeness,
+}
+
+impl Directory {
+    /// A directory that has not been read yet; [`Directory::poll`] does that. `texts` are further files by name, which
+    /// are always there; where a name is claimed twice, the directory's files come first, by path.
+    pub fn new(root: &Path, texts: &[(String, String)]) -> Directory {
+        Directory {
+            root: root.to_owned(),
+            texts: texts.iter().map(|(name, text)| parse(name, text)).collect(),
+            files: Watched::default(),
+            listing: Vec::new(),
+            documents: Vec::new(),
+            mistakes: Vec::new(),
+            wholeness: Wholeness::Partial,
+        }
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Looks for changes: names, sizes, times and identities of all files; reads what changed and has rested since the
+    /// last poll. A file that can't be read, or that is broken, keeps its last good documents in force; one that is
+    /// gone for two polls loses them. Call it every second or two.
+    pub fn poll(&mut self) -> Poll {
+        let Listing {
+            files,
+            unlisted,
+            diagnostics,
+        } = list_yaml(&self.root);
+        let listing = Listing {
+            files,
+            unlisted,
+            diagnostics: Vec::new(),
+        };
+        let mut poll = self.files.poll(&listing, parse);
+        poll = poll.or(Poll::changed_if(diagnostics != self.listing));
+        let wholeness = Wholeness::whole_if(self.files.is_whole() && diagnostics.is_empty());
+        poll = poll.or(Poll::changed_if(wholeness != self.wholeness));
+        (self.listing, self.wholeness) = (diagnostics, wholeness);
+        if poll == Poll::Changed {
+            self.gather();
+        }
+        poll
+    }
+
+    /// Puts the files together; the first to claim a name keeps it.
+    fn gather(&mut self) {
+        let mut set = Set::default();
+        let files = self.files.values().flat_map(|(_, members)| members);
+        for member in files.chain(self.texts.iter().flat_map(|text| &text.value)) {
+            set.add_member(member.clone());
+        }
+        let (members, clashes) = set.into_members();
+        let placed = |member: Member| Placed {
+            document: member.document,
+            source: member.source,
+            place: member.place,
+        };
+        self.documents = members.into_iter().map(placed).collect();
+        let of_texts = self.texts.iter().flat_map(|text| &text.mistakes);
+        let told = self.listing.iter().chain(self.files.mistakes()).chain(of_texts);
+        self.mistakes = told.cloned().chain(clashes).collect();
+    }
+
+    /// The documents in force, by file in the order of paths, then in the file's order.
+    pub fn documents(&self) -> &[Placed] {
+        &self.documents
+    }
+
+    /// What is wrong.
+    pub fn mistakes(&self) -> &[Diagnostic] {
+        &self.mistakes
+    }
+
+    /// Whether something that is not in force may be meant to be.
+    pub fn wholeness(&self) -> Wholeness {
+        self.wholeness
+    }
+}
+
+/// A file's documents; nodes' own files do not belong here.
+fn parse(name: &str, text: &str) -> Parsed<Vec<Member>> {
+    let (placed, mut mistakes) = documents(name, text);
+    let mut value = Vec::new();
+    for placed in placed {
+        let member = Member::new(name, text, placed);
+        if let Document::Agent(_) = member.document {
+            mistakes.push(Diagnostic {
+                message: "a node's own file is no part of the ConfigDB".to_owned(),
+                hint: Some("move it out of this directory, and give it to the node by `--config FILE`".to_owned()),
+                ..member.place
+            });
+        } else {
+            value.push(member);
+        }
+    }
+    Parsed { value, mistakes }
+}
+
+#[cfg(test)]
+mod tests;

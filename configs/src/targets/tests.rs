@@ -1,0 +1,160 @@
+//! Targets files in Prometheus' form, good and broken, and what an application's list is worth then.
+
+use super::*;
+use crate::Directory;
+
+struct Stage {
+    root: tempfile::TempDir,
+    directory: Directory,
+    targets: Targets,
+}
+
+impl Stage {
+    fn new(app: &str, files: &[(&str, &str)]) -> Stage {
+        let root = tempfile::tempdir().expect("a directory");
+        let directory = Directory::new(root.path(), &[]);
+        let stage = Stage {
+            root,
+            directory,
+            targets: Targets::default(),
+        };
+        stage.write("apps/a.yaml", &format!("kind: app\nname: a\n{app}\n"));
+        files.iter().for_each(|(name, text)| stage.write(name, text));
+        stage
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.root.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+    }
+
+    fn poll(&mut self) -> AppHosts {
+        let _changed = self.directory.poll();
+        let mut found = self.targets.poll(self.directory.documents(), self.root.path());
+        found.pop().expect("an app")
+    }
+
+    fn settle(&mut self) -> AppHosts {
+        self.poll();
+        self.poll()
+    }
+}
+
+/// Hosts as `name=address{labels}`, and mistakes as messages.
+#[track_caller]
+fn check(found: &AppHosts, wholeness: Wholeness, hosts: &[&str], mistakes: &[&str]) {
+    let brief = |host: &Host| format!("{}={}{:?}", host.host, host.address, host.labels);
+    assert_eq!(found.hosts.iter().map(brief).collect::<Vec<_>>(), hosts);
+    let told: Vec<&str> = found.mistakes.iter().map(|told| told.message.as_str()).collect();
+    assert_eq!((told, found.wholeness), (mistakes.to_vec(), wholeness));
+}
+
+const ONE: &str =
+    r#"[{"targets": ["10.0.0.1:7801", "[::1]:7801"], "labels": {"zone": "a", "__meta_x": "1", "app": "b"}}]"#;
+const ONE_HOSTS: [&str; 2] = [
+    r#"10.0.0.1=10.0.0.1:7801{"zone": "a"}"#,
+    r#"[::1]=[::1]:7801{"zone": "a"}"#,
+];
+
+#[test]
+fn hosts_come_from_the_document_and_from_files_beside_it() {
+    let app = "hosts: [{ host: h, address: 'h:1' }]\nfile_sd: [targets/w?b-*.json]";
+    let two = r#"[{"targets": ["10.0.0.2:7801"], "labels": {"host": "two"}}]"#;
+    let files = [
+        ("apps/targets/web-1.json", ONE),
+        ("apps/targets/web-2.json", two),
+        ("apps/targets/x.json", "?"),
+    ];
+    let expected = ["h=h:1{}", ONE_HOSTS[0], ONE_HOSTS[1], "two=10.0.0.2:7801{}"];
+    check(&Stage::new(app, &files).poll(), Wholeness::Whole, &expected, &[]);
+}
+
+#[test]
+fn a_broken_file_keeps_its_last_good_targets() {
+    let mut stage = Stage::new("file_sd: [t.json]", &[("apps/t.json", ONE)]);
+    check(&stage.settle(), Wholeness::Whole, &ONE_HOSTS, &[]);
+    stage.write("apps/t.json", "[{\"targets\":\n  [10]}]");
+    let found = stage.settle();
+    check(
+        &found,
+        Wholeness::Whole,
+        &ONE_HOSTS,
+        &["not a list of targets: invalid type: integer `10`, expected a string"],
+    );
+    assert_eq!((found.mistakes[0].line, found.mistakes[0].column), (2, 5));
+    stage.write("apps/t.json", r#"[{"targets": ["10.0.0.9"]}]"#);
+    check(
+        &stage.settle(),
+        Wholeness::Whole,
+        &ONE_HOSTS,
+        &[r#"a target is not an address: "10.0.0.9""#],
+    );
+    stage.write(
+        "apps/t.json",
+        r#"[{"targets": ["x:1", "y:1"], "labels": {"host": "h"}}]"#,
+    );
+    check(
+        &stage.settle(),
+        Wholeness::Whole,
+        &ONE_HOSTS,
+        &[r#"one label `host` can't name two targets: "y:1""#],
+    );
+    stage.write("apps/t.json", "[]");
+    check(&stage.settle(), Wholeness::Whole, &[], &[]);
+}
+
+#[test]
+fn a_source_that_can_not_be_read_makes_the_list_partial() {
+    let gone = |app: &str, told: &[&str]| check(&Stage::new(app, &[]).poll(), Wholeness::Partial, &[], told);
+    gone("file_sd: [t.json]", &["no file matches `t.json`"]);
+    gone("file_sd: [t.yml]", &["`t.yml` is not JSON"]);
+    gone(
+        "file_sd: ['*/t.json']",
+        &["`*/t.json` has a wildcard in a folder's name"],
+    );
+    gone("http_sd: http://x", &["`http_sd` of the app `a` is not read yet"]);
+    gone(
+        "file_sd: [x/t.json]",
+        &["`x/t.json`: can't be read: No such file or directory (os error 2)"],
+    );
+    let broken = Stage::new("file_sd: [t.json]", &[("apps/t.json", "{")]).poll();
+    let told = "not a list of targets: invalid type: map, expected a sequence";
+    check(&broken, Wholeness::Partial, &[], &[told]);
+}
+
+#[test]
+fn a_host_that_is_named_twice_counts_once() {
+    let app = "hosts: [{ host: 10.0.0.1, address: 'h:1' }]\nfile_sd: [t.json]";
+    let found = Stage::new(app, &[("apps/t.json", ONE)]).poll();
+    check(
+        &Stage::new(app, &[]).poll(),
+        Wholeness::Partial,
+        &["10.0.0.1=h:1{}"],
+        &["no file matches `t.json`"],
+    );
+    assert_eq!((found.hosts.len(), found.mistakes.len()), (2, 1));
+    assert!(
+        found.mistakes[0]
+            .message
+            .starts_with("the host `10.0.0.1` is named twice, at last in ")
+    );
+}
+
+#[test]
+fn wildcards_match_as_they_should() {
+    let fits = |pattern: &str, name: &str| assert!(matches(pattern, name), "{pattern} {name}");
+    let fails = |pattern: &str, name: &str| assert!(!matches(pattern, name), "{pattern} {name}");
+    for (pattern, name) in [
+        ("*", ""),
+        ("a*b*c", "aXbYbZc"),
+        ("?", "é"),
+        ("*.json", ".json"),
+        ("a**", "a"),
+    ] {
+        fits(pattern, name);
+    }
+    for (pattern, name) in [("?", ""), ("a*b", "ab-"), ("a", "A"), ("*.json", "x.json~"), ("", "x")] {
+        fails(pattern, name);
+    }
+}

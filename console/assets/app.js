@@ -1,0 +1,114 @@
+// The page's root: what is chosen, what the server lists, and which part is shown.
+import { html, render, useEffect, useState } from './dom.js';
+import { ask, serverNow } from './api.js';
+import { useLive } from './live.js';
+import { Monitor } from './monitor.js';
+import { Sidebar, sortedMonitors } from './monitors.js';
+import { NoMonitors, StaleBanner, TokenDialog } from './notices.js';
+import { FORGET_GROUPS, UrlState } from './state.js';
+import { visible } from './text.js';
+import { Preferences } from './toolbar.js';
+
+/** The list of monitors need not follow the chart's fastest refresh. */
+const LISTING_MS_MIN = 2000;
+
+const url = new UrlState();
+
+function App() {
+  const [state, setState] = useState(url.value);
+  const [attempt, setAttempt] = useState(0);
+  const [refused, setRefused] = useState(null);
+  url.listener = setState;
+  const change = (patch, push) => url.set(patch, push);
+  const listing = useListing(listingEvery(state), attempt);
+  const monitor = chosenMonitor(listing.value, state);
+  useEffect(() => {
+    document.title = monitor ? `${monitor.name} · Sunfire` : 'Sunfire';
+  }, [monitor?.name]);
+  const asking = listing.error?.kind === 'token' ? listing.error.message : refused;
+  const admitted = () => {
+    setRefused(null);
+    setAttempt(attempt + 1);
+  };
+  const choose = (name) => change({ ...FORGET_GROUPS, monitor: name, output: null, zoom: null }, true);
+  return html`
+    <div class="page">
+      <header class="top">
+        <a class="brand" href="./"><img src="assets/icon.svg" alt="" width="18" height="18" />Sunfire</a>
+        <${Epoch} cluster=${listing.value?.cluster} />
+        <a class="to-monitors" href="#monitors">Monitors</a>
+        <span class="space"></span>
+        <${Preferences} state=${state} change=${change} />
+      </header>
+      ${!monitor && html`<${StaleBanner} live=${listing}
+        everyMs=${listingEvery(state)} zone=${state.zone} />`}
+      <${Body} ...${{ listing, monitor, state, change, choose, attempt }} refuse=${setRefused} />
+      ${asking && html`<${TokenDialog} key=${attempt} message=${asking} done=${admitted} />`}
+    </div>`;
+}
+
+function Body({ listing, monitor, state, change, choose, attempt, refuse }) {
+  const value = listing.value;
+  if (!value) return html`<p class="empty muted">${listing.error ? '' : 'Asking the server…'}</p>`;
+  const main = monitor
+    ? html`<${Monitor} key=${monitor.name} ...${{ monitor, state, change, attempt, refuse }}
+      back=${() => url.back()} events=${value.events} />`
+    : html`<main><${Missing} state=${state} monitors=${value.monitors} /></main>`;
+  return html`
+    <div class="columns">
+      <${Sidebar} listing=${value} live=${listing} everyMs=${listingEvery(state)} chosen=${monitor?.name}
+        zone=${state.zone} choose=${choose} />
+      ${main}
+    </div>`;
+}
+
+function Missing({ state, monitors }) {
+  if (!monitors.length) return html`<${NoMonitors} />`;
+  return html`<section class="empty" data-test="missing"><h1>No monitor ${visible(state.monitor)}</h1>
+    <p>It may have been removed or renamed. Choose another one.</p></section>`;
+}
+
+/** The monitor that the URL names; without a name, the first of the list. */
+function chosenMonitor(value, state) {
+  const monitors = value?.monitors ?? [];
+  if (state.monitor) return monitors.find((monitor) => monitor.name === state.monitor) ?? null;
+  return firstOf(monitors);
+}
+
+/** The first monitor stays chosen though the list is sorted anew, so that the page does not jump by itself. */
+let firstName = null;
+function firstOf(monitors) {
+  const first =
+    monitors.find((monitor) => monitor.name === firstName) ?? sortedMonitors(monitors, serverNow())[0] ?? null;
+  firstName = first?.name ?? null;
+  return first;
+}
+
+const listingEvery = ({ refresh }) => refresh && Math.max(LISTING_MS_MIN, refresh);
+
+function useListing(every, attempt) {
+  return useLive(
+    `listing ${attempt}`,
+    async (cancelled) => {
+      const [monitors, cluster, events] = await Promise.all([
+        ask('monitors', {}, cancelled),
+        // Monitors are shown though these two fail; what they would say is then left out.
+        ask('cluster', {}, cancelled).catch(() => null),
+        ask('events', {}, cancelled).catch(() => null),
+      ]);
+      return {
+        monitors: monitors.body.data.monitors ?? [],
+        mistakes: monitors.body.data.mistakes ?? [],
+        cluster: cluster?.body.data ?? null,
+        events: events?.body.data.events ?? [],
+      };
+    },
+    every,
+  );
+}
+
+function Epoch({ cluster }) {
+  return cluster && html`<span class="muted">topology ${String(cluster.epoch)}</span>`;
+}
+
+render(html`<${App} />`, document.getElementById('app'));

@@ -1,0 +1,112 @@
+//! `/api/v1/query`: a question in MQL, answered from stored points.
+
+use super::app::{Site, timed_out};
+use super::overview;
+use super::reply::{Refusal, respond};
+use crate::query::{self, ANSWER_BYTES_MAX, Answer, QueryError};
+use actix_web::http::header::ContentType;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io;
+
+/// `GET /api/v1/query?q=MQL`
+pub(super) async fn query(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    let patience = site.limits.query_patience;
+    let answered = site.clock.timeout(patience, answer(&request, &site)).await;
+    respond(answered.unwrap_or_else(|_elapsed| Err(timed_out(patience))))
+}
+
+async fn answer(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Refusal> {
+    let parameters = parameters(request)?;
+    let text = parameters.get("q").ok_or_else(|| {
+        Refusal::bad("the parameter `q` is missing").hint("ask /api/v1/query?q=select * from <monitor> since 30m")
+    })?;
+    let busy = || Refusal::unavailable("the console is stopping");
+    let _turn = site.questions.acquire().await.map_err(|_closed| busy())?;
+    let now_ns = site.clock.wall().0;
+    let answer = match query::run(&*site.store, text, now_ns).await {
+        Err(QueryError::UnknownMonitor(diagnostic)) => {
+            let answer = nothing_yet(site, text, now_ns).await;
+            answer.ok_or(QueryError::UnknownMonitor(diagnostic))?
+        }
+        answered => answered?,
+    };
+    let encoded = tokio::task::spawn_blocking(move || encode(&answer)).await;
+    let body = encoded.map_err(|error| Refusal::unavailable(error.to_string()))??;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
+}
+
+/// The answer about a monitor that is configured, and of which no window is stored yet.
+async fn nothing_yet(site: &Site, text: &str, now_ns: i64) -> Option<Answer> {
+    let query = configs::parse_query(text).ok()?;
+    let state = overview::ask(site).await.ok()?;
+    let monitor = state
+        .monitors
+        .into_iter()
+        .find(|monitor| monitor.name == query.source.value)?;
+    Some(Answer {
+        points: Vec::new(),
+        warnings: vec![format!("no window of `{}` is stored yet", monitor.name)],
+        monitor: monitor.name,
+        window_ms: monitor.window_ms,
+        group_by: monitor.group_by,
+        outputs: monitor.outputs,
+        from_ns: now_ns,
+        to_ns: now_ns,
+        is_partial: true,
+    })
+}
+
+/// The parameters behind the question mark; of equal names the last counts.
+pub(super) fn parameters(request: &HttpRequest) -> Result<BTreeMap<String, String>, Refusal> {
+    let parameters = web::Query::<BTreeMap<String, String>>::from_query(request.query_string());
+    parameters
+        .map(web::Query::into_inner)
+        .map_err(|error| Refusal::bad(format!("the query string cannot be read: {error}")))
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    status: &'static str,
+    data: &'a Answer,
+    warnings: &'a [String],
+    partial: bool,
+}
+
+/// The answer as JSON, within its bound.
+fn encode(answer: &Answer) -> Result<Vec<u8>, QueryError> {
+    let mut bytes = Bounded(Vec::new());
+    let body = Body {
+        status: "success",
+        data: answer,
+        warnings: &answer.warnings,
+        partial: answer.is_partial,
+    };
+    match serde_json::to_writer(&mut bytes, &body) {
+        Ok(()) => Ok(bytes.0),
+        Err(error) if error.is_io() => Err(QueryError::TooMuch {
+            what: "bytes of the answer",
+            most: ANSWER_BYTES_MAX,
+        }),
+        Err(error) => Err(QueryError::Unreadable(error.to_string())),
+    }
+}
+
+/// Bytes up to [`ANSWER_BYTES_MAX`].
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.0.len() + bytes.len()) as u64 > ANSWER_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! Points of an answer, as people and programs see them: those of `reduce`, with what a longer step adds.
+//!
+//! A step of several windows also says the least percent of any of them, and how many windows it has of how many.
+
+use super::evaluate::needed_states;
+use super::facts::Facts;
+use super::merge::Finished;
+use map::partial::Losses;
+use reduce::completeness::records_percent_hundredths;
+use reduce::point::{Flag, WindowState, display_text, rfc3339};
+use reduce::value::OutputValue;
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Points by window, then group.
+    pub points: Vec<QueryPoint>,
+    /// The monitor asked.
+    pub monitor: String,
+    /// Length of the steps in milliseconds.
+    pub window_ms: u64,
+    /// Names of the columns that group.
+    pub group_by: Vec<String>,
+    /// Names of the outputs.
+    pub outputs: Vec<String>,
+    /// The first window start that was asked for, inclusive, nanoseconds.
+    pub from_ns: i64,
+    /// Exclusive.
+    pub to_ns: i64,
+    /// What the reader should know besides, for people.
+    pub warnings: Vec<String>,
+    /// Whether anything that is over is not complete: a host, a record, a whole window.
+    pub is_partial: bool,
+}
+
+impl Serialize for Answer {
+    /// The `data` of a response: all but the warnings and whether it is partial.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut data = serializer.serialize_struct("Answer", 7)?;
+        data.serialize_field("points", &self.points)?;
+        data.serialize_field("monitor", &self.monitor)?;
+        data.serialize_field("window_ms", &self.window_ms)?;
+        data.serialize_field("group_by", &self.group_by)?;
+        data.serialize_field("outputs", &self.outputs)?;
+        data.serialize_field("from", &rfc3339(self.from_ns))?;
+        data.serialize_field("to", &rfc3339(self.to_ns))?;
+        data.end()
+    }
+}
+
+/// How complete a step is.
+#[derive(Debug, Clone)]
+pub struct Completeness {
+    facts: Facts,
+    bad_values: BTreeMap<Arc<str>, u64>,
+    /// How many windows there should be, of a step that may have several.
+    windows_expected: Option<u64>,
+}
+
+impl Completeness {
+    /// `floor(100 × ok / expected)`, 100 only if all of every window are; `None` if nothing is known to be expected.
+    pub fn percent(&self) -> Option<u64> {
+        self.facts.percent()
+    }
+
+    /// Records counted by records counted and lost, in hundredths of a percent.
+    pub fn records_percent_hundredths(&self) -> u64 {
+        records_percent_hundredths(self.facts.records, &self.facts.lost)
+    }
+
+    /// Records lost.
+    pub fn lost(&self) -> &Losses {
+        &self.facts.lost
+    }
+
+    /// How final the step is: the least final of its windows.
+    pub fn state(&self) -> WindowState {
+        self.facts.state
+    }
+
+    /// Whether every expected host of every window is ok and no record was lost.
+    pub fn is_complete(&self) -> bool {
+        self.facts.is_whole() && self.facts.lost.total() == 0
+    }
+}
+
+/// What all points of a step share.
+#[derive(Debug)]
+pub(crate) struct Head {
+    monitor: Arc<str>,
+    start_ns: i64,
+    window_ms: u64,
+    completeness: Completeness,
+}
+
+impl Head {
+    pub(crate) fn new(step: &Finished, monitor: Arc<str>, is_merged: bool) -> Self {
+        let windows_expected = is_merged.then_some((step.length_ns / step.window_ns) as u64);
+        Self {
+            monitor,
+            start_ns: step.start_ns,
+            window_ms: (step.length_ns / 1_000_000) as u64,
+            completeness: Completeness {
+                facts: step.facts.clone(),
+                bad_values: bad_values(step),
+                windows_expected,
+            },
+        }
+    }
+}
+
+/// Bad values by output: an output that is computed from several states shows the sum of theirs.
+fn bad_values(step: &Finished) -> BTreeMap<Arc<str>, u64> {
+    let Some(plan) = &step.plan else {
+        return BTreeMap::new();
+    };
+    let counts = plan.outputs.iter().map(|(name, term)| {
+        let mut states = BTreeSet::new();
+        needed_states(plan, term, &mut states);
+        let bad = states.iter().filter_map(|state| step.facts.bad_values.get(*state));
+        (Arc::clone(name), bad.sum::<u64>())
+    });
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
+/// One group of one step.
+#[derive(Debug, Clone)]
+pub struct QueryPoint {
+    head: Arc<Head>,
+    group: Vec<(Arc<str>, Option<Vec<u8>>)>,
+    values: Vec<(Arc<str>, OutputValue)>,
+}
+
+impl QueryPoint {
+    pub(crate) fn new(
+        head: Arc<Head>,
+        group: Vec<(Arc<str>, Option<Vec<u8>>)>,
+        values: Vec<(Arc<str>, OutputValue)>,
+    ) -> Self {
+        Self { head, group, values }
+    }
+
+    /// A step of which no window has values for the question.
+    pub(crate) fn without_values(head: Arc<Head>, names: &[Arc<str>]) -> Self {
+        let values = names.iter().map(|name| (Arc::clone(name), OutputValue::Null));
+        Self::new(head, Vec::new(), values.collect())
+    }
+
+    /// Start of the step, nanoseconds since the epoch.
+    pub fn start_ns(&self) -> i64 {
+        self.head.start_ns
+    }
+
+    /// Names of the group's columns and their texts.
+    pub fn group(&self) -> &[(Arc<str>, Option<Vec<u8>>)] {
+        &self.group
+    }
+
+    /// Names of the outputs and their values.
+    pub fn values(&self) -> &[(Arc<str>, OutputValue)] {
+        &self.values
+    }
+
+    /// How complete the step is.
+    pub fn completeness(&self) -> &Completeness {
+        &self.head.completeness
+    }
+}
+
+impl Serialize for QueryPoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let head = &*self.head;
+        let mut point = serializer.serialize_struct("Point", 8)?;
+        point.serialize_field("monitor", &*head.monitor)?;
+        point.serialize_field("window", &rfc3339(head.start_ns))?;
+        point.serialize_field("window_ms", &head.window_ms)?;
+        point.serialize_field("group", &Group(&self.group))?;
+        point.serialize_field("values", &Values(&self.values))?;
+        point.serialize_field("completeness", &head.completeness)?;
+        point.serialize_field("state", &head.completeness.facts.state)?;
+        point.serialize_field("revision", &head.completeness.facts.revision)?;
+        point.end()
+    }
+}
+
+struct Group<'a>(&'a [(Arc<str>, Option<Vec<u8>>)]);
+
+impl Serialize for Group<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let texts = self.0.iter();
+        serializer.collect_map(texts.map(|(name, text)| (&**name, text.as_deref().map(display_text))))
+    }
+}
+
+struct Values<'a>(&'a [(Arc<str>, OutputValue)]);
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (&**name, value)))
+    }
+}
+
+impl Serialize for Completeness {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let facts = &self.facts;
+        let lost: BTreeMap<_, _> = facts.lost.iter().map(|(reason, n)| (reason.name(), n)).collect();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("percent", &facts.percent())?;
+        map.serialize_entry("ok", &facts.ok)?;
+        map.serialize_entry("expected", &facts.expected())?;
+        map.serialize_entry("missing", &facts.missing)?;
+        map.serialize_entry("records", &facts.records)?;
+        map.serialize_entry("lost", &lost)?;
+        map.serialize_entry("records_percent", &(self.records_percent_hundredths() as f64 / 100.0))?;
+        if facts.head_lines > 0 {
+            map.serialize_entry("head", &facts.head_lines)?;
+        }
+        if !self.bad_values.is_empty() {
+            let bad_values = self.bad_values.iter().map(|(name, count)| (&**name, count));
+            map.serialize_entry("bad_value", &bad_values.collect::<BTreeMap<_, _>>())?;
+        }
+        if !facts.flags.is_empty() {
+            map.serialize_entry("flags", &facts.flags.iter().collect::<Vec<&Flag>>())?;
+        }
+        if let Some(expected) = self.windows_expected {
+            map.serialize_entry("min_percent", &facts.min_percent())?;
+            map.serialize_entry("windows", &facts.windows)?;
+            map.serialize_entry("windows_expected", &expected)?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,32 @@
+//! Questions about stored points: from MQL to points that say how complete they are.
+//!
+//! [`plan`] compiles a question for one version of a monitor, `merge` joins stored windows into steps without losing
+//! exactness, `answer` computes values and completeness, and [`run`](run()) reads the store within bounds. All but
+//! `run` are functions of their arguments.
+//!
+//! Two rules decide everything here. What can be merged is merged as states, never as values (M7): a percentile of an
+//! hour comes from the hour's histogram. And what cannot be known is null, never zero (C3).
+
+mod answer;
+mod condition;
+mod error;
+mod evaluate;
+mod facts;
+mod merge;
+mod nature;
+mod plan;
+mod range;
+mod run;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_docs;
+#[cfg(test)]
+mod tests_laws;
+#[cfg(test)]
+pub(crate) mod tests_world;
+
+pub use answer::{Answer, Completeness, QueryPoint};
+pub use error::QueryError;
+pub(crate) use range::{instant, round_down};
+pub use run::{ANSWER_BYTES_MAX, POINTS_MAX, STORED_BYTES_MAX, WINDOWS_MAX, run};

@@ -1,0 +1,110 @@
+//! What a task says is to be counted, as a monitor and its plan: the one place where a Map reads what users wrote.
+
+use crate::plan::Plan;
+use crate::protocol::{DEFINITION_BYTES_MAX, Definition};
+use crate::system;
+use configs::Document;
+use configs::monitor::Monitor;
+use logline::fields::Extractor;
+use std::sync::Arc;
+
+/// The monitor of a definition.
+///
+/// # Errors
+/// What is wrong with it, for people: it is longer than [`DEFINITION_BYTES_MAX`], does not parse, or is not one monitor.
+pub fn definition(definition: &Definition) -> Result<Monitor, String> {
+    let text = match definition {
+        Definition::System => return Ok(system::monitor()),
+        Definition::Yaml(text) => text,
+    };
+    if text.len() > DEFINITION_BYTES_MAX {
+        return Err(format!(
+            "the definition has {} bytes, at most {DEFINITION_BYTES_MAX} are allowed: shorten it",
+            text.len()
+        ));
+    }
+    let mut documents = configs::load_str("the definition", text).map_err(|mistakes| {
+        let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        mistakes.join("\n")
+    })?;
+    match (documents.pop(), documents.len()) {
+        (Some(Document::Monitor(monitor)), 0) => Ok(monitor),
+        (Some(other), 0) => Err(format!("the definition is of kind `{}`: send a monitor", other.kind())),
+        (None, _) => Err("the definition is empty: send one monitor".to_owned()),
+        (Some(_), more) => Err(format!(
+            "the definition has {} documents: send one monitor at a time",
+            more + 1
+        )),
+    }
+}
+
+/// A monitor that can be counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Compiled {
+    pub(crate) monitor: Arc<Monitor>,
+    pub(crate) plan: Arc<Plan>,
+}
+
+/// Reads and compiles a definition. Cost: up to some milliseconds, for regular expressions.
+pub(crate) fn compile(wanted: &Definition) -> Result<Compiled, String> {
+    let monitor = definition(wanted)?;
+    if *wanted != Definition::System && monitor.log.is_none() {
+        return Err(format!("the monitor `{}` names no log: add `log:`", monitor.name));
+    }
+    let plan = Plan::new(&monitor).map_err(|error| error.to_string())?;
+    if let (Some(rule), true) = (&monitor.parse, plan.uses_fields()) {
+        // A rule that cannot give a field is told now, not at the first record.
+        Extractor::new(rule, &plan.fields).map_err(|error| error.to_string())?;
+    }
+    Ok(Compiled {
+        monitor: Arc::new(monitor),
+        plan: Arc::new(plan),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAY: &str = "kind: monitor\nname: pay\napp: shop\nlog: /logs/pay.log\nselect: { total: count() }\n";
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let compiled = compile(&Definition::Yaml(text.to_owned()));
+        match (compiled, expected) {
+            (Ok(compiled), Ok(name)) => assert_eq!(compiled.monitor.name, name),
+            (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
+            (found, expected) => panic!("{text}: {found:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn one_monitor_that_can_be_counted_is_one() {
+        check(PAY, Ok("pay"));
+        check("", Err("empty"));
+        check(&format!("{PAY}---\n{PAY}").replace("name: pay", "name: other"), Err(""));
+        check("kind: app\nname: shop\nhosts: []\n", Err("kind `app`"));
+        check(&PAY.replace("log:", "lgo:"), Err("lgo"));
+        check(&PAY.replace("count()", "count("), Err("the definition:"));
+        check(
+            &PAY.replace(
+                "select:",
+                "parse: { split: { by: '|', fields: [a] } }\ngroup_by: [b]\nselect:",
+            ),
+            Err("b"),
+        );
+        check(
+            &format!("{PAY}# {}", "x".repeat(DEFINITION_BYTES_MAX)),
+            Err("shorten it"),
+        );
+    }
+
+    #[test]
+    fn the_system_table_is_a_monitor_like_others() {
+        let compiled = compile(&Definition::System).expect("it is built in");
+        assert_eq!(
+            (compiled.monitor.name.as_str(), compiled.plan.window_ns),
+            ("system", 5_000_000_000)
+        );
+    }
+}

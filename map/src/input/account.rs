@@ -1,0 +1,277 @@
+//! One monitor's counts of one generation: what is committed, what is tentative, and what the Reduce has not heard.
+//!
+//! Committed are records whose verdict is final (F3); the undecided rest is counted anew after each pull into a
+//! scratch, as if nothing followed it. So what is sent at any moment is a function of the bytes read, and equals what a re-read
+//! of the same bytes gives. What counts for a window is sent whole each time; the newest replaces what was sent before.
+
+use crate::engine::{Carried, Counter, Input as EngineInput};
+use crate::partial::{Loss, WindowPartial};
+use crate::plan::Plan;
+use crate::protocol::{Cell, CellVersion, TaskId};
+use crate::state::State;
+use crate::wire::WirePartial;
+use logline::order::{Following, judge, reach_ns};
+use logline::records::{RecordReader, Stamps};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What is sent of a window, and whether the store has it.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    version: CellVersion,
+    is_acked: bool,
+}
+
+/// A monitor's part of a reading.
+pub(super) struct Account {
+    /// Which monitor's shard.
+    pub(super) id: TaskId,
+    plan: Arc<Plan>,
+    engine: EngineInput,
+    carried: Carried,
+    /// Unstamped lines at the file's start are still to be charged.
+    head_waits: bool,
+    /// Offset of the first record that is not committed.
+    next_offset: u64,
+    committed: BTreeMap<i64, WindowPartial>,
+    scratch: BTreeMap<i64, WindowPartial>,
+    /// Windows whose cell is to be sent (again).
+    touched: BTreeSet<i64>,
+    sent: BTreeMap<i64, Sent>,
+    /// Window starts that are asked for and were read from their beginning.
+    asked: Range<i64>,
+}
+
+impl Account {
+    /// Nothing counted yet. `reads_head` if reading begins at the file's first byte.
+    pub(super) fn new(id: TaskId, plan: Arc<Plan>, engine: EngineInput, asked: Range<i64>, reads_head: bool) -> Self {
+        Self {
+            id,
+            plan,
+            engine,
+            carried: Carried::default(),
+            head_waits: reads_head,
+            next_offset: 0,
+            committed: BTreeMap::new(),
+            scratch: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            sent: BTreeMap::new(),
+            asked,
+        }
+    }
+
+    /// The same monitor's account of the same generation, read anew from a place that is early enough for
+    /// [`Account::floor_ns`]; windows that were sent will be sent again, even if nothing is in them now.
+    pub(super) fn restarted(self, engine: EngineInput, reads_head: bool) -> Self {
+        let asked = self.floor_ns()..self.asked.end;
+        let again = self.sent.keys().chain(&self.touched).copied().collect();
+        Self {
+            touched: again,
+            sent: self.sent,
+            ..Self::new(self.id, self.plan, engine, asked, reads_head)
+        }
+    }
+
+    /// Windows that start at or behind this are not asked for any more.
+    pub(super) fn ask_until(&mut self, until_ns: i64) {
+        self.asked.end = until_ns;
+    }
+
+    /// The lateness bound in nanoseconds.
+    pub(super) fn lateness_ns(&self) -> i64 {
+        self.engine.lateness_ns
+    }
+
+    /// The greatest committed good stamp.
+    pub(super) fn greatest_ns(&self) -> Option<i64> {
+        self.carried.greatest
+    }
+
+    /// Offset of the first record that this account still needs.
+    pub(super) fn next_offset(&self) -> u64 {
+        self.next_offset
+    }
+
+    /// Whether its reader must have begun at the file's start.
+    pub(super) fn head_waits(&self) -> bool {
+        self.head_waits
+    }
+
+    /// Windows before this need not be read again: the store has them, and nothing can be added to them.
+    pub(super) fn floor_ns(&self) -> i64 {
+        let unsettled = self.sent.keys().next().into_iter().chain(self.touched.first()).min();
+        let reachable = self
+            .carried
+            .greatest
+            .map(|g| self.window_of(g.saturating_sub(self.lateness_ns())));
+        let floor = match (unsettled, reachable) {
+            (Some(&unsettled), Some(reachable)) => unsettled.min(reachable),
+            (None, Some(reachable)) => reachable,
+            _ => self.asked.start,
+        };
+        floor.max(self.asked.start)
+    }
+
+    fn window_of(&self, stamp_ns: i64) -> i64 {
+        let length = self.plan.window_ns;
+        stamp_ns.div_euclid(length).saturating_mul(length)
+    }
+
+    fn counter(&self, carried: Carried) -> Counter<&Plan> {
+        Counter::resume(&*self.plan, self.engine.clone(), carried).expect("the rule was tried when the account began")
+    }
+
+    /// What a counter begins with: the head is charged with the first record, when it is known to be whole.
+    fn carried_with_head<S: Stamps>(&self, reader: &RecordReader<S>) -> Carried {
+        let mut carried = self.carried;
+        if self.head_waits {
+            carried.waiting.head_lines += reader.head().lines;
+        }
+        carried
+    }
+
+    /// Commits the records that can be judged for good; how many.
+    pub(super) fn count<S: Stamps>(&mut self, reader: &RecordReader<S>) -> u64 {
+        let closed = reader.closed();
+        let first = closed.partition_point(|record| record.offset < self.next_offset);
+        let after = reader.open().map(|record| record.stamp);
+        let mut verdicts = Vec::new();
+        let reach_ns = reach_ns(self.lateness_ns());
+        judge(&closed[first..], after, reach_ns, Following::MayCome, &mut verdicts);
+        if verdicts.is_empty() {
+            return 0;
+        }
+        let mut counter = self.counter(self.carried_with_head(reader));
+        counter.count_judged(reader, first, &verdicts);
+        let (partial, carried) = counter.suspend();
+        self.carried = carried;
+        self.head_waits = false;
+        let next = closed.get(first + verdicts.len()).or(reader.open());
+        self.next_offset = next.map_or(reader.scanned_to(), |record| record.offset);
+        for (start, window) in partial.windows {
+            if !self.asked.contains(&start) {
+                continue;
+            }
+            self.touched.insert(start);
+            match self.committed.get_mut(&start) {
+                Some(committed) => committed.merge(&window),
+                None => {
+                    self.committed.insert(start, window);
+                }
+            }
+        }
+        verdicts.len() as u64
+    }
+
+    /// Counts the rest as if nothing followed. `tail` is a closed or finished copy of the reader; with `unfinished`, a
+    /// half line that has waited for too long is a loss in the window of the greatest stamp (F4).
+    pub(super) fn count_tail<S: Stamps>(&mut self, tail: &RecordReader<S>, unfinished: Option<i64>) {
+        let closed = tail.closed();
+        let first = closed.partition_point(|record| record.offset < self.next_offset);
+        let mut verdicts = Vec::new();
+        let reach_ns = reach_ns(self.lateness_ns());
+        judge(&closed[first..], None, reach_ns, Following::None, &mut verdicts);
+        let mut scratch = BTreeMap::new();
+        let mut greatest = self.carried.greatest;
+        if !verdicts.is_empty() {
+            let mut counter = self.counter(self.carried_with_head(tail));
+            counter.count_judged(tail, first, &verdicts);
+            let (partial, carried) = counter.suspend();
+            greatest = carried.greatest;
+            scratch = partial.windows;
+        }
+        if let (Some(settled_before_ns), Some(greatest)) = (unfinished, greatest) {
+            let start = self.window_of(greatest);
+            if start.saturating_add(self.plan.window_ns) <= settled_before_ns {
+                let empty = || WindowPartial::new(&self.plan.kinds, self.plan.window_groups);
+                scratch.entry(start).or_insert_with(empty).lost.add(Loss::Unfinished, 1);
+            }
+        }
+        scratch.retain(|start, _| self.asked.contains(start));
+        let changed = |(start, window): (&i64, &WindowPartial), other: &BTreeMap<i64, WindowPartial>| {
+            (other.get(start) != Some(window)).then_some(*start)
+        };
+        let fresh = scratch.iter().filter_map(|entry| changed(entry, &self.scratch));
+        let gone = self.scratch.iter().filter_map(|entry| changed(entry, &scratch));
+        self.touched.extend(fresh.chain(gone).collect::<Vec<_>>());
+        self.scratch = scratch;
+    }
+
+    /// The cells that changed, of the windows that may be told.
+    pub(super) fn cells(
+        &mut self,
+        generation: u64,
+        version: CellVersion,
+        may_tell: impl Fn(i64) -> bool,
+        ambiguous: &[Range<i64>],
+    ) -> Vec<Cell> {
+        let told: Vec<i64> = self.touched.iter().copied().filter(|start| may_tell(*start)).collect();
+        let mut cells = Vec::with_capacity(told.len());
+        for start in told {
+            self.touched.remove(&start);
+            let end = start.saturating_add(self.plan.window_ns);
+            cells.push(Cell {
+                window_ns: start,
+                generation,
+                version,
+                partial: WirePartial::from(&self.window(start)),
+                ambiguous: ambiguous.iter().any(|range| range.start < end && start < range.end),
+            });
+            let sent = Sent {
+                version,
+                is_acked: false,
+            };
+            self.sent.insert(start, sent);
+        }
+        cells
+    }
+
+    /// All that counts for a window.
+    fn window(&self, start: i64) -> WindowPartial {
+        let empty = || WindowPartial::new(&self.plan.kinds, self.plan.window_groups);
+        let mut window = self.committed.get(&start).cloned().unwrap_or_else(empty);
+        if let Some(scratch) = self.scratch.get(&start) {
+            window.merge(scratch);
+        }
+        window
+    }
+
+    /// The store has this version of a window's cell.
+    pub(super) fn acked(&mut self, start: i64, version: CellVersion) {
+        if let Some(sent) = self.sent.get_mut(&start) {
+            sent.is_acked |= sent.version == version;
+        }
+    }
+
+    /// Forgets windows that the store has and that can't change any more: nothing of this generation in reach of its
+    /// greatest stamp belongs to them, or nothing more will come of it at all.
+    pub(super) fn forget(&mut self, is_over: bool) {
+        let length = self.plan.window_ns;
+        let reach = self
+            .carried
+            .greatest
+            .map_or(i64::MIN, |g| g.saturating_sub(self.lateness_ns()));
+        let is_final = |start: i64| is_over || start.saturating_add(length) <= reach;
+        let (touched, scratch, committed) = (&self.touched, &self.scratch, &mut self.committed);
+        self.sent.retain(|start, sent| {
+            let forget = sent.is_acked && is_final(*start) && !touched.contains(start) && !scratch.contains_key(start);
+            if forget {
+                committed.remove(start);
+            }
+            !forget
+        });
+    }
+
+    /// Whether the store has all that was counted.
+    pub(super) fn is_told(&self) -> bool {
+        self.touched.is_empty() && self.sent.values().all(|sent| sent.is_acked)
+    }
+
+    /// Bytes held in windows, about.
+    pub(super) fn held_bytes(&self) -> usize {
+        let group = size_of::<State>() * self.plan.kinds.len() + 64;
+        let windows = self.committed.values().chain(self.scratch.values());
+        windows.map(|window| 256 + window.groups.len() * group).sum()
+    }
+}

@@ -1,0 +1,426 @@
+//! The generations of an input as a stream of pulls knows them: which are read, which are copies, which are gone.
+
+use super::proof::Overlay;
+use super::reading::Reading;
+use crate::verdict::HostState;
+use agent::content::tail_hash_of;
+use agent::protocol::{
+    COPY_HEAD_BYTES, Compression, Content, Fingerprint, Generation as Listed, Identity, KnownGeneration, KnownVerdict,
+    Refusal, Role, SnapshotAnswer,
+};
+use std::collections::BTreeMap;
+
+/// Readings of generations that are gone, kept until the store has their counts or a copy goes on with them.
+const ORPHANS_MAX: usize = 64;
+/// Losses remembered; beyond, the oldest are joined, which says too much rather than too little.
+const LOST_MAX: usize = 256;
+/// Clocks of file systems tick in steps, and compressing keeps whole seconds.
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// A file of the log's life.
+pub(super) struct Generation {
+    /// As the last snapshot listed it.
+    pub(super) listed: Listed,
+    pub(super) fingerprint: Fingerprint,
+    /// The host's clock when its size was last seen to change.
+    pub(super) grown_at_ns: i64,
+    pub(super) held: Held,
+    /// Whether everything that the last snapshot saw was read.
+    pub(super) is_through: bool,
+    /// The same of the snapshot before.
+    pub(super) was_through: bool,
+    /// Whether the records that came last were old when they were written (P4).
+    pub(super) is_behind: bool,
+}
+
+/// What is held of a generation.
+pub(super) enum Held {
+    /// Nothing is learned of it yet.
+    Unread {
+        /// Bytes in which no stamp was found.
+        tried_to: u64,
+        /// What was found instead; `None` if there is no whole line yet.
+        why: Option<String>,
+    },
+    /// It is being read.
+    Reading(Box<Reading>),
+    /// It holds the same bytes as another one, which is read.
+    Copy {
+        /// The key that both have.
+        key: u64,
+    },
+    /// It is compressed, and not read.
+    Compressed,
+}
+
+/// How a file stands to another that begins with the same stamped line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// There is no such other.
+    Unlike,
+    /// It is a copy: the agent compared their bytes.
+    Copy,
+    /// Too short to tell, and it could be a copy in the making: the next pulls will show.
+    Undecided,
+    /// It is a file of its own.
+    Apart,
+}
+
+/// A reading whose file is gone, or was truncated in place.
+pub(super) struct Orphan {
+    pub(super) reading: Box<Reading>,
+    mtime_ns: i64,
+    gone_at_ns: i64,
+    /// The loss that its going meant, if it did.
+    lost: Option<u64>,
+}
+
+/// All generations of an input.
+#[derive(Default)]
+pub(super) struct Generations {
+    pub(super) all: Vec<Generation>,
+    pub(super) orphans: Vec<Orphan>,
+    /// Stretches of time of which bytes are gone, by number.
+    pub(super) lost: BTreeMap<u64, Overlay>,
+}
+
+/// When a snapshot was taken, and what the times around it were.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) t_ns: i64,
+    /// The snapshot before, if there was one.
+    pub(super) before_ns: Option<i64>,
+    /// `D`: how long a writer may hold bytes back.
+    pub(super) delay_ns: i64,
+    /// The first window that anybody asks for.
+    pub(super) from_ns: i64,
+}
+
+impl Generation {
+    fn new(listed: Listed, t_ns: i64) -> Self {
+        let fingerprint = match &listed.content {
+            Content::Readable { fingerprint, .. } => *fingerprint,
+            Content::NotLookedAt | Content::Unreadable(_) => Fingerprint { length: 0, hash: 0 },
+        };
+        let held = match listed.compression {
+            Compression::Plain => Held::Unread { tried_to: 0, why: None },
+            Compression::Gzip | Compression::Zstandard | Compression::Unsupported => Held::Compressed,
+        };
+        Self {
+            // Before it was first seen, only the file system knows when it grew.
+            grown_at_ns: listed.mtime_ns.min(t_ns),
+            listed,
+            fingerprint,
+            held,
+            is_through: false,
+            was_through: false,
+            is_behind: false,
+        }
+    }
+
+    /// Takes a new listing of the same file.
+    fn update(&mut self, listed: Listed, t_ns: i64) {
+        if listed.size != self.listed.size {
+            self.grown_at_ns = t_ns;
+        }
+        if let Content::Readable { fingerprint, .. } = &listed.content {
+            self.fingerprint = *fingerprint;
+        }
+        self.listed = listed;
+    }
+
+    /// The reading, if there is one.
+    pub(super) fn reading(&self) -> Option<&Reading> {
+        match &self.held {
+            Held::Reading(reading) => Some(reading),
+            Held::Unread { .. } | Held::Copy { .. } | Held::Compressed => None,
+        }
+    }
+
+    /// The reading, to go on with.
+    pub(super) fn reading_mut(&mut self) -> Option<&mut Reading> {
+        match &mut self.held {
+            Held::Reading(reading) => Some(reading),
+            Held::Unread { .. } | Held::Copy { .. } | Held::Compressed => None,
+        }
+    }
+
+    /// What the next snapshot is to compare it with.
+    fn known(&self) -> Option<KnownGeneration> {
+        if self.fingerprint.length == 0 && self.listed.size > 0 {
+            return None;
+        }
+        let tail = self.reading().and_then(Reading::tail_hash);
+        Some(KnownGeneration {
+            path: self.listed.path.clone(),
+            identity: self.listed.identity,
+            fingerprint: self.fingerprint,
+            tail: tail.unwrap_or_else(|| tail_hash_of(0, &[])),
+        })
+    }
+
+    /// Whether no more is expected of it (F5): it was renamed, and rested for the delay.
+    pub(super) fn is_finished(&self, t_ns: i64, delay_ns: i64) -> bool {
+        self.listed.role != Role::Live && t_ns.saturating_sub(self.grown_at_ns) >= delay_ns
+    }
+
+    /// Whether another stream holds the same of it.
+    fn matches(&self, other: &Self) -> bool {
+        match (&self.held, &other.held) {
+            (Held::Reading(ours), Held::Reading(theirs)) => {
+                ours.learned.key == theirs.learned.key
+                    && ours.learned.reads_like(&theirs.learned)
+                    && ours.can_adopt(theirs)
+            }
+            (Held::Unread { .. }, Held::Unread { .. }) | (Held::Compressed, Held::Compressed) => true,
+            (Held::Copy { key: ours }, Held::Copy { key: theirs }) => ours == theirs,
+            _ => false,
+        }
+    }
+
+    /// Why it can't be read, if so.
+    pub(super) fn unreadable(&self) -> Option<&Refusal> {
+        match &self.listed.content {
+            Content::Unreadable(refusal) => Some(refusal),
+            Content::Readable { .. } | Content::NotLookedAt => None,
+        }
+    }
+}
+
+impl Generations {
+    /// What the next snapshot is to compare with, the newest listing's first.
+    pub(super) fn known(&self, most: usize) -> Vec<KnownGeneration> {
+        self.all.iter().filter_map(Generation::known).take(most).collect()
+    }
+
+    /// Takes a stable snapshot: tells who stayed, who is new, who was truncated and who went.
+    pub(super) fn reconcile(&mut self, answer: SnapshotAnswer, moment: Moment) {
+        let mut before = std::mem::take(&mut self.all);
+        for listed in answer.generations {
+            let place = before.iter().position(|known| known.listed.identity == listed.identity);
+            let known = place.map(|place| before.swap_remove(place));
+            let generation = match known {
+                Some(known) if is_replaced(&listed) => {
+                    self.truncated(known, moment);
+                    Generation::new(listed, moment.t_ns)
+                }
+                Some(mut known) => {
+                    known.update(listed, moment.t_ns);
+                    known
+                }
+                None => self.discover(listed, moment),
+            };
+            self.all.push(generation);
+        }
+        for gone in before {
+            self.vanished(gone, moment);
+        }
+        self.clear_orphans(moment);
+    }
+
+    fn discover(&mut self, listed: Listed, moment: Moment) -> Generation {
+        let generation = Generation::new(listed, moment.t_ns);
+        if matches!(generation.held, Held::Compressed) {
+            self.note_compressed(&generation.listed, moment);
+        }
+        generation
+    }
+
+    /// A compressed generation is not read: what stood in it is lost, unless it was read before it was compressed.
+    fn note_compressed(&mut self, listed: &Listed, moment: Moment) {
+        let second = |ns: i64| ns.div_euclid(SECOND_NS);
+        let was_read = self
+            .all
+            .iter()
+            .map(|known| &known.listed.mtime_ns)
+            .chain(self.orphans.iter().map(|o| &o.mtime_ns));
+        let was_read = was_read
+            .into_iter()
+            .any(|mtime_ns| second(*mtime_ns) == second(listed.mtime_ns));
+        let written_ns = listed.mtime_ns.saturating_add(SECOND_NS);
+        if !was_read && moment.before_ns.is_none() && written_ns > moment.from_ns {
+            let detail = format!("{} is compressed, which is not read yet", listed.path);
+            self.lose(moment.from_ns, written_ns, detail);
+        }
+    }
+
+    fn lose(&mut self, from_ns: i64, to_ns: i64, detail: String) -> u64 {
+        let number = self.lost.last_key_value().map_or(0, |(last, _)| last + 1);
+        let overlay = Overlay {
+            from_ns,
+            to_ns,
+            state: HostState::BytesLost,
+            detail: Some(detail),
+        };
+        self.lost.insert(number, overlay);
+        number
+    }
+
+    /// Forgets losses that ended before a time, and joins the oldest where there are too many.
+    pub(super) fn bound_losses(&mut self, before_ns: i64) {
+        self.lost.retain(|_, overlay| overlay.to_ns >= before_ns);
+        while self.lost.len() > LOST_MAX
+            && let Some((_, oldest)) = self.lost.pop_first()
+            && let Some(mut next) = self.lost.first_entry()
+        {
+            let next = next.get_mut();
+            next.from_ns = next.from_ns.min(oldest.from_ns);
+            next.to_ns = next.to_ns.max(oldest.to_ns);
+        }
+    }
+
+    /// The file is there, its bytes are not: truncated in place (F7). What it held lives on only in a copy.
+    fn truncated(&mut self, known: Generation, moment: Moment) {
+        let from_ns = moment.before_ns.unwrap_or(moment.t_ns).saturating_sub(moment.delay_ns);
+        let detail = format!("{} was truncated in place", known.listed.path);
+        let overlay = self.lose(from_ns, moment.t_ns.saturating_add(1), detail);
+        self.orphan(known, moment, Some(overlay));
+    }
+
+    fn vanished(&mut self, known: Generation, moment: Moment) {
+        let rested = known.is_finished(moment.before_ns.unwrap_or(moment.t_ns), moment.delay_ns);
+        let is_copy = matches!(known.held, Held::Copy { .. } | Held::Compressed);
+        if is_copy || known.listed.size == 0 || (rested && known.is_through) {
+            return self.orphan(known, moment, None);
+        }
+        let unread_from = if known.is_through { i64::MAX } else { moment.from_ns };
+        let from_ns = moment.before_ns.unwrap_or(moment.t_ns).saturating_sub(moment.delay_ns);
+        let detail = format!(
+            "{} was removed before it was known to be read to its end",
+            known.listed.path
+        );
+        let overlay = self.lose(from_ns.min(unread_from), moment.t_ns.saturating_add(1), detail);
+        self.orphan(known, moment, Some(overlay));
+    }
+
+    fn orphan(&mut self, known: Generation, moment: Moment, lost: Option<u64>) {
+        if let Held::Reading(reading) = known.held {
+            self.orphans.push(Orphan {
+                reading,
+                mtime_ns: known.listed.mtime_ns,
+                gone_at_ns: moment.t_ns,
+                lost,
+            });
+        }
+    }
+
+    /// A generation of this key and size, just learned: goes on with what is left of a generation that is gone, if it
+    /// is its copy.
+    pub(super) fn adopt(&mut self, index: usize, key: u64, moment: Moment) -> bool {
+        let listed = &self.all[index].listed;
+        let (size, birth_ns) = (listed.size, listed.identity.birth_ns);
+        let since_ns = moment.before_ns.unwrap_or(i64::MIN);
+        let birth_ns = birth_ns.filter(|birth| (since_ns..=moment.t_ns).contains(birth));
+        let place = (self.orphans.iter())
+            .position(|orphan| orphan.reading.learned.key == key && orphan.reading.read_to() <= size);
+        let Some(place) = place else { return false };
+        let orphan = self.orphans.remove(place);
+        if let (Some(lost), Some(birth_ns)) = (orphan.lost, birth_ns)
+            && let Some(lost) = self.lost.get_mut(&lost)
+        {
+            // Until the copy was made, its original was still whole.
+            lost.from_ns = lost.from_ns.max(birth_ns.saturating_sub(moment.delay_ns));
+        }
+        self.all[index].held = Held::Reading(orphan.reading);
+        true
+    }
+
+    /// Indexes of the generations, the oldest first: of two that begin with the same line, the older has the plain key,
+    /// whoever reads them and whenever.
+    pub(super) fn by_age(&self) -> Vec<usize> {
+        let mut indexes: Vec<usize> = (0..self.all.len()).collect();
+        indexes.sort_by_key(|index| {
+            let identity = self.all[*index].listed.identity;
+            (identity.birth_ns, identity.inode)
+        });
+        indexes
+    }
+
+    /// How a file whose first stamped line is another's stands to that one (F6).
+    pub(super) fn likeness(&self, index: usize, key: u64, moment: Moment) -> Likeness {
+        let one = &self.all[index];
+        let others = self.all.iter().enumerate().filter(|(other, _)| *other != index);
+        let mut others = others.map(|(_, other)| other);
+        let twin = others.find(|other| other.reading().is_some_and(|reading| reading.learned.key == key));
+        let Some(twin) = twin else { return Likeness::Unlike };
+        if is_copy(&one.listed, &twin.listed) {
+            return Likeness::Copy;
+        }
+        let is_short = one.listed.size.min(twin.listed.size) < COPY_HEAD_BYTES as u64;
+        let is_rotation = (one.listed.role == Role::Live) != (twin.listed.role == Role::Live);
+        let is_young = moment.t_ns.saturating_sub(one.grown_at_ns) < moment.delay_ns;
+        if is_short && is_rotation && is_young {
+            Likeness::Undecided
+        } else {
+            Likeness::Apart
+        }
+    }
+
+    fn clear_orphans(&mut self, moment: Moment) {
+        self.orphans.retain(|orphan| {
+            let is_told = orphan.reading.accounts.iter().all(super::account::Account::is_told);
+            !is_told || moment.t_ns.saturating_sub(orphan.gone_at_ns) < moment.delay_ns
+        });
+        let excess = self.orphans.len().saturating_sub(ORPHANS_MAX);
+        self.orphans.drain(..excess);
+    }
+
+    /// Whether another stream has read the same bytes of the same files, so that its accounts can go on here.
+    pub(super) fn matches(&self, other: &Self) -> bool {
+        self.all.len() == other.all.len()
+            && other.orphans.is_empty()
+            && other.all.iter().all(|theirs| {
+                let ours = self
+                    .all
+                    .iter()
+                    .find(|ours| ours.listed.identity == theirs.listed.identity);
+                ours.is_some_and(|ours| ours.is_through && theirs.is_through && ours.matches(theirs))
+            })
+    }
+
+    /// Takes over the accounts of a stream that [`Generations::matches`], and its losses.
+    pub(super) fn absorb(&mut self, other: &mut Self) {
+        for theirs in &mut other.all {
+            let ours = self
+                .all
+                .iter_mut()
+                .find(|ours| ours.listed.identity == theirs.listed.identity);
+            if let (Some(ours), Some(theirs)) = (ours.and_then(Generation::reading_mut), theirs.reading_mut()) {
+                ours.accounts.append(&mut theirs.accounts);
+            }
+        }
+        for overlay in std::mem::take(&mut other.lost).into_values() {
+            if !self.lost.values().any(|known| *known == overlay) {
+                self.lose(overlay.from_ns, overlay.to_ns, overlay.detail.unwrap_or_default());
+            }
+        }
+    }
+
+    /// Every reading, of files that are there and of those that are gone.
+    pub(super) fn readings_mut(&mut self) -> impl Iterator<Item = &mut Reading> {
+        let here = self.all.iter_mut().filter_map(Generation::reading_mut);
+        here.chain(self.orphans.iter_mut().map(|orphan| &mut *orphan.reading))
+    }
+}
+
+/// Whether a known file holds other bytes than it did.
+fn is_replaced(listed: &Listed) -> bool {
+    match &listed.content {
+        Content::Readable { verdict, .. } => match verdict {
+            KnownVerdict::Shrunk | KnownVerdict::HeadDiffers | KnownVerdict::TailDiffers => true,
+            KnownVerdict::New | KnownVerdict::Same => false,
+        },
+        Content::NotLookedAt | Content::Unreadable(_) => false,
+    }
+}
+
+/// Whether the agent found that one holds the other's bytes.
+fn is_copy(one: &Listed, other: &Listed) -> bool {
+    let copy_of = |listed: &Listed| -> Option<Identity> {
+        match &listed.content {
+            Content::Readable { copy_of, .. } => copy_of.map(|evidence| evidence.of),
+            Content::NotLookedAt | Content::Unreadable(_) => None,
+        }
+    };
+    copy_of(one) == Some(other.identity) || copy_of(other) == Some(one.identity)
+}

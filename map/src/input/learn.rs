@@ -1,0 +1,187 @@
+//! What is learned of a generation from its bytes (F8): how its lines are stamped, how its fields are cut, and the key
+//! that its counts are kept by.
+
+use agent::profile::{StampProfile, StampZone};
+use agent::protocol::{HostZone, ZoneName};
+use logline::fields::Rule;
+use logline::records::Stamps;
+use logline::stamp::{
+    Detection, FileStamps, Format, Profile, SAMPLE_BYTES, StampReader, YearMark, YearWalk, Zone, learn, learn_as,
+};
+use xxhash_rust::xxh3::Xxh3;
+
+/// Bytes of the first stamped line that go into a generation's key.
+const KEY_LINE_BYTES: usize = 4096;
+/// Lines of a stretch without stamps in which a new format must find stamps: less is a dump with dates in it.
+const RELEARN_SHARE_MIN: f64 = 0.5;
+/// Formats learned within one file; a file that changes more often keeps the last.
+const FORMATS_MAX: usize = 64;
+/// A profile's version is that of its sample, and above these bits the number of formats that came later.
+const APPENDED_SHIFT: u32 = 20;
+
+/// What learning needs to know beside the bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Circumstances {
+    /// A format that the monitor gives.
+    pub(super) format: Option<Format>,
+    /// Zone of stamps without one.
+    pub(super) zone: Zone,
+    /// The same, as agents understand it.
+    pub(super) stamp_zone: StampZone,
+    /// When the file was last written, seconds since the epoch: the anchor of years.
+    pub(super) written_seconds: i64,
+}
+
+/// The zone that a host says it has, for itself and for its agent; `None` if it says nothing that makes sense.
+pub(super) fn zone_of_host(zone: &HostZone) -> Option<(Zone, StampZone)> {
+    let fixed = || {
+        let (sign, seconds) = (
+            if zone.offset_seconds < 0 { '-' } else { '+' },
+            zone.offset_seconds.unsigned_abs(),
+        );
+        let name = format!("{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
+        (Zone::fixed(zone.offset_seconds), StampZone::Named(name))
+    };
+    match &zone.name {
+        ZoneName::Iana(name) => Some(Zone::parse(name).map_or_else(|_| fixed(), |zone| (zone, StampZone::Host))),
+        ZoneName::Unnamed => Some(fixed()),
+        ZoneName::Unknown => None,
+    }
+}
+
+/// What was learned of a generation.
+#[derive(Debug, Clone)]
+pub(super) struct Learned {
+    /// Hash of the first stamped line and its place: the same for a copy of the file, another for any other file.
+    pub(super) key: u64,
+    profile: Profile,
+    zone: Zone,
+    stamp_zone: StampZone,
+    /// Bytes that were looked at.
+    pub(super) sample_bytes: u64,
+    /// Formats that were learned later in the file.
+    appended: u32,
+    /// How fields are cut, if that is recognised.
+    pub(super) rule: Option<Rule>,
+}
+
+impl Learned {
+    /// Learns from whole lines: the file's first bytes up to `SAMPLE_BYTES`, or, where those have no stamp, a later
+    /// sample from the beginning of a line at `offset`.
+    ///
+    /// # Errors
+    /// Why there are no stamps to count by, for people.
+    pub(super) fn from_sample(sample: &[u8], offset: u64, known: &Circumstances) -> Result<Self, String> {
+        let detection = match &known.format {
+            Some(format) => learn_as(sample, format),
+            None => learn(sample),
+        };
+        let mut profile = match detection {
+            Detection::Stamped(detected) => detected.profile,
+            Detection::TooCoarse { why, .. } | Detection::Unstamped { why } => return Err(why),
+        };
+        set_years(&mut profile, sample, offset, known);
+        let mut stamps = FileStamps::new(&profile, &known.zone);
+        let mut lines = lines(sample, offset);
+        let first = lines.find(|(at, line)| stamps.read(line, *at).is_some());
+        let (at, line) = first.ok_or("no line has a whole stamp yet")?;
+        let mut key = Xxh3::new();
+        key.update(&at.to_le_bytes());
+        key.update(&line[..line.len().min(KEY_LINE_BYTES)]);
+        Ok(Self {
+            key: key.digest(),
+            profile,
+            zone: known.zone.clone(),
+            stamp_zone: known.stamp_zone.clone(),
+            sample_bytes: offset + sample.len() as u64,
+            appended: 0,
+            rule: Rule::detect(sample, None).map(|detected| detected.rule),
+        })
+    }
+
+    /// Adds the format of a stretch without stamps that begins at `offset`, if there is one; whether there was.
+    pub(super) fn append(&mut self, sample: &[u8], offset: u64, known: &Circumstances) -> bool {
+        if self.profile.entries.len() >= FORMATS_MAX {
+            return false;
+        }
+        let Detection::Stamped(detected) = learn(sample) else {
+            return false;
+        };
+        if detected.share() < RELEARN_SHARE_MIN {
+            return false;
+        }
+        let mut profile = detected.profile;
+        set_years(&mut profile, sample, 0, known);
+        self.profile.append(offset, profile);
+        self.appended += 1;
+        true
+    }
+
+    /// Whether reading by either gives the same.
+    pub(super) fn reads_like(&self, other: &Self) -> bool {
+        let same_stamps = self
+            .profile
+            .entries
+            .iter()
+            .zip(&other.profile.entries)
+            .all(|(ours, theirs)| {
+                ours.format == theirs.format && ours.locator == theirs.locator && ours.offset == theirs.offset
+            });
+        let rule = |learned: &Self| learned.rule.as_ref().map(|rule| format!("{rule:?}"));
+        same_stamps
+            && self.profile.entries.len() == other.profile.entries.len()
+            && self.profile.lateness_ns == other.profile.lateness_ns
+            && rule(self) == rule(other)
+    }
+
+    /// Lateness as it was learned, in nanoseconds.
+    pub(super) fn lateness_ns(&self) -> i64 {
+        self.profile.lateness_ns
+    }
+
+    /// What finds the stamps.
+    pub(super) fn stamps(&self) -> FileStamps {
+        FileStamps::new(&self.profile, &self.zone)
+    }
+
+    /// The profile for an agent's search.
+    pub(super) fn for_agent(&self) -> StampProfile {
+        StampProfile::new(&self.profile, self.stamp_zone.clone())
+    }
+
+    /// Rises whenever more of the file was looked at.
+    pub(super) fn version(&self) -> u32 {
+        let sample = u32::try_from(self.sample_bytes).unwrap_or(u32::MAX) & ((1 << APPENDED_SHIFT) - 1);
+        self.appended << APPENDED_SHIFT | sample
+    }
+
+    /// Whether more bytes of a file of this size could teach more: it has doubled since, below the size of a sample.
+    pub(super) fn wants_more(&self, size: u64) -> bool {
+        let sample = SAMPLE_BYTES as u64;
+        self.sample_bytes < sample && size >= (self.sample_bytes * 2).min(sample) && self.appended == 0
+    }
+}
+
+/// Gives year-less stamps of a sample their years, and those behind it too: the last were written just now.
+fn set_years(profile: &mut Profile, sample: &[u8], offset: u64, known: &Circumstances) {
+    for entry in profile.entries.iter_mut().filter(|entry| entry.format.lacks_year()) {
+        let mut walk = YearWalk::new(StampReader::new(entry, known.zone.clone()));
+        lines(sample, offset).for_each(|(at, line)| walk.feed(at, line));
+        entry.year_marks = walk.finish(known.written_seconds, &known.zone);
+        entry.year_marks.push(YearMark {
+            offset: offset + sample.len() as u64,
+            anchor: known.written_seconds,
+        });
+    }
+}
+
+/// Whole lines with their offsets.
+fn lines(sample: &[u8], offset: u64) -> impl Iterator<Item = (u64, &[u8])> {
+    let mut at = offset;
+    sample.split_inclusive(|byte| *byte == b'\n').map(move |line| {
+        let begin = at;
+        at += line.len() as u64;
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        (begin, line.strip_suffix(b"\r").unwrap_or(line))
+    })
+}

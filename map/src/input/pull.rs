@@ -1,0 +1,576 @@
+//! The conversation with an agent: a snapshot, then what is needed of each generation, verified before it is counted.
+
+use super::account::Account;
+use super::generation::{Held, Likeness, Moment};
+use super::learn::{Circumstances, Learned, zone_of_host};
+use super::proof::Condition;
+use super::reading::Reading;
+use super::stream::{Stream, Subscribed};
+use super::{InputKey, Port, PortError, Pulled};
+use crate::engine::{Counter, Input as EngineInput, Labels};
+use crate::protocol::TaskId;
+use crate::verdict::HostState;
+use agent::profile::StampZone;
+use agent::protocol::{
+    Answer, FindAnswer, FindRequest, Identity, KNOWN_GENERATIONS_MAX, PathProblem, RangeEnd, RangeOutcome,
+    RangeRequest, Refusal, RequestBody, SnapshotAnswer, SnapshotRequest, Stability, TailHash,
+};
+use logline::stamp::{Format, SAMPLE_BYTES, Zone};
+use std::ops::Range;
+use xxhash_rust::xxh3::Xxh3;
+
+/// Bytes of one range: large enough that asking costs little, small enough to stay in the second-level cache.
+const RANGE_BYTES: u64 = 1 << 20;
+/// Bytes that one pull may bring; what is left comes with the next one, so that no input starves others.
+const PULL_BYTES_MAX: u64 = 32 << 20;
+/// Files up to this size are read from their beginning: a search would read as much.
+const WHOLE_BYTES_MAX: u64 = 1 << 20;
+/// Samples tried one after the other for a format before a file is called unstamped: 4 MiB of head.
+const SAMPLES_MAX: u64 = 64;
+/// Growth without a stamp after which a new format is looked for, and the host is `unstamped` (F8).
+pub(super) const BARREN_BYTES: u64 = SAMPLE_BYTES as u64;
+/// Listings in a row that did not hold still before that is said.
+const UNSTABLE_MAX: u32 = 3;
+
+/// One pull in progress.
+pub(super) struct Pull<'p, P> {
+    pub(super) key: &'p InputKey,
+    pub(super) port: &'p mut P,
+    pub(super) pulled: &'p mut Pulled,
+    /// Bytes that may still be fetched.
+    budget: u64,
+    buffer: Vec<u8>,
+}
+
+/// Why a pull got no further.
+pub(super) enum Stop {
+    /// The agent did not answer.
+    Port(PortError),
+    /// What stands in the way on the host.
+    Condition(Condition),
+    /// Something changed while it was read; the next snapshot will tell.
+    Again,
+}
+
+impl From<PortError> for Stop {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+impl Stop {
+    fn condition(state: HostState, detail: impl Into<String>) -> Self {
+        Self::Condition((state, Some(detail.into())))
+    }
+
+    fn refused(problem: &PathProblem) -> Self {
+        Self::condition(HostState::Denied, problem.to_string())
+    }
+
+    fn unexpected() -> Self {
+        let detail = "the agent answered something else than was asked; run compatible versions";
+        Self::condition(HostState::Timeout, detail)
+    }
+}
+
+impl<'p, P: Port> Pull<'p, P> {
+    pub(super) fn new(key: &'p InputKey, port: &'p mut P, pulled: &'p mut Pulled) -> Self {
+        Self {
+            key,
+            port,
+            pulled,
+            budget: PULL_BYTES_MAX,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Fetches a range of a generation into the buffer.
+    async fn fetch(
+        &mut self,
+        stream: &Stream,
+        index: usize,
+        range: Range<u64>,
+        tail: Option<TailHash>,
+    ) -> Result<RangeEnd, Stop> {
+        let generation = &stream.generations.all[index];
+        let request = RangeRequest {
+            path: generation.listed.path.clone(),
+            identity: generation.listed.identity,
+            fingerprint: generation.fingerprint,
+            tail,
+            offset: range.start,
+            length: range.end - range.start,
+        };
+        self.buffer.clear();
+        let end = self.port.fetch(request, &mut self.buffer).await?;
+        self.pulled.bytes += self.buffer.len() as u64;
+        self.budget = self.budget.saturating_sub(self.buffer.len() as u64);
+        match &end.outcome {
+            RangeOutcome::Unchanged if end.sent == self.buffer.len() as u64 => Ok(end),
+            RangeOutcome::Refused(problem) => Err(Stop::refused(problem)),
+            _ => Err(Stop::Again),
+        }
+    }
+}
+
+impl Stream {
+    /// Takes a snapshot and reads what it shows; the host's time of it.
+    pub(super) async fn read<P: Port>(&mut self, pull: &mut Pull<'_, P>) -> Result<i64, Stop> {
+        let answer = self.snapshot(pull).await?;
+        let t_ns = answer.t_ns;
+        if let Some(limit) = answer.limits.first() {
+            let detail = format!("more files than are looked at ({limit:?}): name them more closely");
+            return Err(Stop::condition(HostState::OverBudget, detail));
+        }
+        let is_absence = |refusal: &Refusal| matches!(refusal, Refusal::NotFound | Refusal::DanglingLink);
+        let mut problems = answer.problems.iter().chain(&answer.roots);
+        let problem = problems.find(|problem| !is_absence(&problem.refusal)).cloned();
+        self.zone = zone_of_host(&answer.zone);
+        let moment = self.begin_moment(t_ns);
+        self.generations.reconcile(answer, moment);
+        self.last_t_ns = Some(t_ns);
+        let mut in_the_way = problem.map(|problem| Stop::refused(&problem));
+        for index in self.generations.by_age() {
+            let generation = &mut self.generations.all[index];
+            generation.was_through = generation.is_through;
+            generation.is_through = false;
+            match self.advance(index, pull, moment).await {
+                Ok(()) => {}
+                Err(Stop::Port(error)) => return Err(Stop::Port(error)),
+                // One file in the way keeps windows from being proved, and no other file from being read.
+                Err(stop) => {
+                    in_the_way.get_or_insert(stop);
+                }
+            }
+        }
+        match in_the_way {
+            Some(stop) => Err(stop),
+            None => Ok(t_ns),
+        }
+    }
+
+    fn begin_moment(&mut self, t_ns: i64) -> Moment {
+        self.delay.begin(t_ns);
+        Moment {
+            t_ns,
+            before_ns: self.last_t_ns,
+            delay_ns: self.delay_ns(None, t_ns),
+            from_ns: self.first_asked_ns(),
+        }
+    }
+
+    async fn snapshot<P: Port>(&mut self, pull: &mut Pull<'_, P>) -> Result<SnapshotAnswer, Stop> {
+        let delay_ns = self.delay_ns(None, self.last_t_ns.unwrap_or(0));
+        let margin_ns = self.lateness_ns(None).saturating_add(delay_ns);
+        let request = SnapshotRequest {
+            pattern: pull.key.pattern.clone(),
+            dates_from_ns: self.first_asked_ns().saturating_sub(margin_ns),
+            known: self.generations.known(KNOWN_GENERATIONS_MAX),
+        };
+        match pull.port.ask(RequestBody::Snapshot(request)).await? {
+            Answer::Snapshot(answer) if matches!(answer.stability, Stability::Stable { .. }) => {
+                self.unstable = 0;
+                Ok(answer)
+            }
+            Answer::Snapshot(_) => {
+                self.unstable += 1;
+                match self.unstable {
+                    UNSTABLE_MAX.. => Err(Stop::condition(
+                        HostState::Timeout,
+                        "the log's files change their names too fast to be listed",
+                    )),
+                    _ => Err(Stop::Again),
+                }
+            }
+            Answer::Rejected(error) => Err(Stop::condition(HostState::Denied, error.to_string())),
+            _ => Err(Stop::unexpected()),
+        }
+    }
+
+    /// Reads one generation as far as the snapshot saw it.
+    async fn advance<P: Port>(&mut self, index: usize, pull: &mut Pull<'_, P>, moment: Moment) -> Result<(), Stop> {
+        let generation = &mut self.generations.all[index];
+        if let Some(refusal) = generation.unreadable() {
+            return Err(Stop::refused(&PathProblem {
+                path: generation.listed.path.clone(),
+                refusal: refusal.clone(),
+            }));
+        }
+        match &generation.held {
+            Held::Compressed => {
+                generation.is_through = true;
+                return Ok(());
+            }
+            Held::Copy { key } => {
+                let key = *key;
+                if !self.generations.adopt(index, key, moment) {
+                    if self.generations.likeness(index, key, moment) == Likeness::Copy {
+                        self.generations.all[index].is_through = true;
+                        return Ok(());
+                    }
+                    // Its original is gone, and ended otherwise: it is read in its own right.
+                    self.generations.all[index].held = Held::Unread { tried_to: 0, why: None };
+                    self.begin(index, pull, moment).await?;
+                }
+            }
+            Held::Unread { .. } => self.begin(index, pull, moment).await?,
+            Held::Reading(_) => self.learn_more(index, pull).await?,
+        }
+        self.fetch_on(index, pull).await
+    }
+
+    /// Learns a generation, and finds where reading begins.
+    async fn begin<P: Port>(&mut self, index: usize, pull: &mut Pull<'_, P>, moment: Moment) -> Result<(), Stop> {
+        // Without stamps there is nothing more to read: that much is through.
+        self.generations.all[index].is_through = true;
+        let Some(mut learned) = self.learn(index, pull).await? else {
+            return Ok(());
+        };
+        let key = learned.key;
+        if self.generations.adopt(index, key, moment) {
+            self.generations.all[index].is_through = false;
+            return Ok(());
+        }
+        self.generations.all[index].is_through = false;
+        match self.generations.likeness(index, key, moment) {
+            Likeness::Unlike => {}
+            Likeness::Copy => {
+                self.generations.all[index].held = Held::Copy { key };
+                self.generations.all[index].is_through = true;
+                return Ok(());
+            }
+            Likeness::Undecided => return Ok(()),
+            Likeness::Apart => learned.key = apart(key, self.generations.all[index].listed.identity),
+        }
+        if let Some(inherited) = self.inherited.iter().find(|inherited| inherited.key == learned.key) {
+            learned = inherited.clone();
+        }
+        let offset = self.landing(index, &learned, moment.from_ns, pull).await?;
+        let mut reading = Reading::new(learned, offset);
+        for subscribed in &self.subscribed {
+            let account = self
+                .refused
+                .track(subscribed, &reading, &self.generations.all[index].listed.family);
+            reading.accounts.extend(account);
+        }
+        self.generations.all[index].held = Held::Reading(Box::new(reading));
+        Ok(())
+    }
+
+    /// What the file's first lines teach; `None` if there is nothing to learn from yet, or no stamp.
+    async fn learn<P: Port>(&mut self, index: usize, pull: &mut Pull<'_, P>) -> Result<Option<Learned>, Stop> {
+        let generation = &self.generations.all[index];
+        let (size, written_ns) = (generation.listed.size, generation.listed.mtime_ns);
+        let Held::Unread { tried_to, .. } = generation.held else {
+            return Ok(None);
+        };
+        // A sample that failed is tried again when it has grown; a large one, by an eighth.
+        let step = if tried_to < SAMPLE_BYTES as u64 {
+            1
+        } else {
+            tried_to / 8
+        };
+        if size == 0 || (tried_to > 0 && size < tried_to + step) {
+            return Ok(None);
+        }
+        let known = self.circumstances(pull.key, written_ns)?;
+        let mut why = None;
+        for block in 0..SAMPLES_MAX {
+            let from = block * SAMPLE_BYTES as u64;
+            if block > 0 && from >= size {
+                break;
+            }
+            let end = size.min(from + SAMPLE_BYTES as u64);
+            pull.fetch(self, index, from..end, None).await?;
+            let lines = whole_lines(&pull.buffer, from);
+            if lines.is_empty() {
+                continue;
+            }
+            match Learned::from_sample(&pull.buffer[lines.clone()], from + lines.start as u64, &known) {
+                Ok(learned) => return Ok(Some(learned)),
+                Err(reason) => {
+                    why.get_or_insert(reason);
+                }
+            }
+        }
+        let tried_to = if why.is_some() { size } else { 0 };
+        self.generations.all[index].held = Held::Unread { tried_to, why };
+        Ok(None)
+    }
+
+    fn circumstances(&self, key: &InputKey, written_ns: i64) -> Result<Circumstances, Stop> {
+        let format = key.timestamp.as_deref().map(Format::parse_override).transpose();
+        let format = format.map_err(|error| Stop::condition(HostState::Unstamped, format!("timestamp: {error}")))?;
+        let (zone, stamp_zone) = match (&key.timezone, &self.zone) {
+            (Some(name), _) => match Zone::parse(name) {
+                Ok(zone) => (zone, StampZone::Named(name.clone())),
+                Err(error) => return Err(Stop::condition(HostState::Unstamped, format!("timezone: {error}"))),
+            },
+            (None, Some(of_host)) => of_host.clone(),
+            (None, None) => {
+                let detail = "the host does not know its time zone: set `timezone` in the monitor";
+                return Err(Stop::condition(HostState::Unstamped, detail));
+            }
+        };
+        Ok(Circumstances {
+            format,
+            zone,
+            stamp_zone,
+            written_seconds: written_ns.div_euclid(1_000_000_000),
+        })
+    }
+
+    /// Where reading must begin for the first window that is asked for (P3).
+    async fn landing<P: Port>(
+        &self,
+        index: usize,
+        learned: &Learned,
+        from_ns: i64,
+        pull: &mut Pull<'_, P>,
+    ) -> Result<u64, Stop> {
+        let listed = &self.generations.all[index].listed;
+        if listed.size <= WHOLE_BYTES_MAX {
+            return Ok(0);
+        }
+        let request = FindRequest {
+            path: listed.path.clone(),
+            identity: listed.identity,
+            start_ns: from_ns,
+            lateness_ns: self.lateness_ns(Some(learned)),
+            hint: None,
+            profile: learned.for_agent(),
+        };
+        match pull.port.ask(RequestBody::Find(request)).await? {
+            Answer::Find(FindAnswer::Found { landing, .. }) => Ok(landing.offset),
+            Answer::Find(FindAnswer::Changed | FindAnswer::Gone) => Err(Stop::Again),
+            Answer::Find(FindAnswer::Refused(problem)) => Err(Stop::refused(&problem)),
+            Answer::Rejected(error) => Err(Stop::condition(HostState::Unstamped, error.to_string())),
+            _ => Err(Stop::unexpected()),
+        }
+    }
+
+    /// A young file teaches more as it grows; what was counted by an earlier idea of it is counted again.
+    async fn learn_more<P: Port>(&mut self, index: usize, pull: &mut Pull<'_, P>) -> Result<(), Stop> {
+        let generation = &self.generations.all[index];
+        let (size, written_ns) = (generation.listed.size, generation.listed.mtime_ns);
+        let Some(reading) = generation.reading() else {
+            return Ok(());
+        };
+        let inherited = self
+            .inherited
+            .iter()
+            .find(|inherited| inherited.key == reading.learned.key);
+        if let Some(inherited) = inherited.cloned() {
+            self.learned_again(index, inherited);
+            return Ok(());
+        }
+        if !reading.learned.wants_more(size) {
+            return Ok(());
+        }
+        let known = self.circumstances(pull.key, written_ns)?;
+        pull.fetch(self, index, 0..size.min(SAMPLE_BYTES as u64), None).await?;
+        let lines = whole_lines(&pull.buffer, 0);
+        let Ok(mut learned) = Learned::from_sample(&pull.buffer[lines], 0, &known) else {
+            return Ok(());
+        };
+        // A header that grew stamps of its own changes nothing about which file it is.
+        learned.key = reading.learned.key;
+        self.learned_again(index, learned);
+        Ok(())
+    }
+
+    /// Goes on with a newer idea of a generation, from its beginning if that reads otherwise.
+    fn learned_again(&mut self, index: usize, learned: Learned) {
+        let Some(reading) = self.generations.all[index].reading_mut() else {
+            return;
+        };
+        if learned.reads_like(&reading.learned) {
+            reading.learned = learned;
+            return;
+        }
+        let offset = reading.begins_at();
+        self.restart(index, learned, offset);
+    }
+
+    /// Reads a generation anew by another profile.
+    fn restart(&mut self, index: usize, learned: Learned, offset: u64) {
+        let family = self.generations.all[index].listed.family.clone();
+        let held = std::mem::replace(
+            &mut self.generations.all[index].held,
+            Held::Unread { tried_to: 0, why: None },
+        );
+        let Held::Reading(old) = held else { return };
+        let mut reading = Reading::new(learned, offset);
+        for account in old.into_accounts() {
+            let subscribed = self
+                .subscribed
+                .iter()
+                .find(|subscribed| subscribed.subscription.id == account.id);
+            let engine = subscribed.and_then(|subscribed| self.refused.engine(subscribed, &reading.learned, &family));
+            reading
+                .accounts
+                .extend(engine.map(|engine| account.restarted(engine, offset == 0)));
+        }
+        self.generations.all[index].held = Held::Reading(Box::new(reading));
+    }
+
+    /// Fetches what is there beyond what was read.
+    async fn fetch_on<P: Port>(&mut self, index: usize, pull: &mut Pull<'_, P>) -> Result<(), Stop> {
+        let size = self.generations.all[index].listed.size;
+        loop {
+            let Some(reading) = self.generations.all[index].reading() else {
+                return Ok(());
+            };
+            let from = reading.read_to();
+            if from >= size || self.has_enough(reading) {
+                self.generations.all[index].is_through = from >= size;
+                return Ok(());
+            }
+            if pull.budget == 0 {
+                pull.pulled.more = true;
+                return Ok(());
+            }
+            let end = size.min(from + RANGE_BYTES.min(pull.budget));
+            let tail = reading.tail_hash();
+            let trailer = pull.fetch(self, index, from..end, tail).await?;
+            let Some(reading) = self.generations.all[index].reading_mut() else {
+                return Ok(());
+            };
+            if pull.buffer.is_empty() || !reading.verifies(&pull.buffer, &trailer) {
+                return Err(Stop::Again);
+            }
+            pull.pulled.records += reading.take(&pull.buffer);
+            self.look_for_new_format(index, pull).await?;
+        }
+    }
+
+    /// Whether all that anybody asks of a generation is read: a record lies behind the last window and the bound (P2).
+    fn has_enough(&self, reading: &Reading) -> bool {
+        let until = |subscribed: &Subscribed| subscribed.subscription.until_ns;
+        let Some(until_ns) = self.subscribed.iter().map(until).max().flatten() else {
+            return false;
+        };
+        let is_beyond = |account: &Account| {
+            account
+                .greatest_ns()
+                .is_some_and(|greatest| greatest.saturating_sub(account.lateness_ns()) >= until_ns)
+        };
+        self.subscribed.iter().all(|subscribed| until(subscribed).is_some())
+            && !reading.accounts.is_empty()
+            && reading.accounts.iter().all(is_beyond)
+    }
+
+    /// A long stretch without stamps: perhaps the format has changed (F8).
+    async fn look_for_new_format<P: Port>(&mut self, index: usize, pull: &mut Pull<'_, P>) -> Result<(), Stop> {
+        let written_ns = self.generations.all[index].listed.mtime_ns;
+        let size = self.generations.all[index].listed.size;
+        let Some(reading) = self.generations.all[index].reading_mut() else {
+            return Ok(());
+        };
+        let Some(barren) = reading
+            .barren(BARREN_BYTES)
+            .filter(|barren| barren.start >= reading.searched_to)
+        else {
+            return Ok(());
+        };
+        reading.searched_to = barren.end;
+        let (mut learned, offset) = (reading.learned.clone(), reading.begins_at());
+        let known = self.circumstances(pull.key, written_ns)?;
+        let sample = barren.start..size.min(barren.start + SAMPLE_BYTES as u64);
+        pull.fetch(self, index, sample, None).await?;
+        if learned.append(&pull.buffer, barren.start, &known) {
+            self.restart(index, learned, offset);
+        }
+        Ok(())
+    }
+}
+
+/// The whole lines of a sample that begins at an offset of its file: those of the file's beginning, or the ones after
+/// the first line end. A sample that is full and has no line end is a line of its own.
+fn whole_lines(sample: &[u8], offset: u64) -> Range<usize> {
+    let from = match offset {
+        0 => 0,
+        _ => memchr::memchr(b'\n', sample).map_or(sample.len(), |at| at + 1),
+    };
+    match memchr::memrchr(b'\n', sample) {
+        Some(at) if at >= from => from..at + 1,
+        None if sample.len() >= SAMPLE_BYTES => 0..sample.len(),
+        _ => from..from,
+    }
+}
+
+/// A key for a file that begins as another one does, and is not its copy.
+fn apart(key: u64, identity: Identity) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(&key.to_le_bytes());
+    hash.update(&identity.device.to_le_bytes());
+    hash.update(&identity.inode.to_le_bytes());
+    hash.update(&identity.birth_ns.unwrap_or(0).to_le_bytes());
+    hash.digest()
+}
+
+/// Monitors whose fields can't be cut from this log, and why.
+#[derive(Debug, Default)]
+pub(super) struct Refused(Vec<(TaskId, String)>);
+
+impl Refused {
+    /// Why a monitor can't be counted here, if so.
+    pub(super) fn why(&self, id: &TaskId) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(refused, _)| refused == id)
+            .map(|(_, why)| why.as_str())
+    }
+
+    /// Takes over another's.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        self.0.append(&mut other.0);
+    }
+
+    /// Forgets a monitor.
+    pub(super) fn forget(&mut self, id: &TaskId) {
+        self.0.retain(|(refused, _)| refused != id);
+    }
+
+    /// A monitor's account of a reading that begins, unless its fields can't be cut.
+    fn track(&mut self, subscribed: &Subscribed, reading: &Reading, family: &str) -> Option<Account> {
+        let engine = self.engine(subscribed, &reading.learned, family)?;
+        let subscription = &subscribed.subscription;
+        let asked = subscription.from_ns..subscription.until_ns.unwrap_or(i64::MAX);
+        let (id, plan) = (subscription.id.clone(), subscription.plan.clone());
+        Some(Account::new(id, plan, engine, asked, reading.reads_head()))
+    }
+
+    /// How a monitor counts a generation.
+    fn engine(&mut self, subscribed: &Subscribed, learned: &Learned, family: &str) -> Option<EngineInput> {
+        let subscription = &subscribed.subscription;
+        self.forget(&subscription.id);
+        let plan = &*subscription.plan;
+        let rule = match (&subscription.monitor.parse, plan.uses_fields()) {
+            (_, false) => None,
+            (Some(rule), true) => Some(rule.clone()),
+            (None, true) => learned.rule.clone(),
+        };
+        let mut labels = subscription.labels.clone();
+        for name in ["path", "file"] {
+            labels.insert(name.to_owned(), family.to_owned());
+        }
+        let engine = EngineInput {
+            labels: Labels::new(labels),
+            lateness_ns: subscribed.lateness_ns(learned),
+            generation: learned.key,
+            rule,
+        };
+        let why = match (&engine.rule, plan.uses_fields()) {
+            (None, true) => {
+                "no fields were recognised in it: say how to cut it, as in `parse: { split: { by: '|' } }`".to_owned()
+            }
+            _ => match Counter::new(plan, engine.clone(), None) {
+                Ok(_) => return Some(engine),
+                Err(error) => error.to_string(),
+            },
+        };
+        self.0.push((subscription.id.clone(), format!("{family}: {why}")));
+        None
+    }
+}

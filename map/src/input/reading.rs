@@ -1,0 +1,207 @@
+//! One generation being read for several monitors: its bytes are split and stamped once, and counted by each.
+
+use super::account::Account;
+use super::learn::Learned;
+use crate::protocol::TaskId;
+use agent::content::tail_hash_of;
+use agent::protocol::{RangeEnd, RangeOutcome, TAIL_BYTES, TailHash};
+use logline::records::{RecordReader, Start};
+use logline::stamp::FileStamps;
+use std::collections::VecDeque;
+
+/// Newest stamped records that say whether a writer holds back (P4).
+const NEWEST_STAMPS: usize = 8;
+
+/// A generation, from where reading began to where it got.
+pub(super) struct Reading {
+    pub(super) learned: Learned,
+    pub(super) accounts: Vec<Account>,
+    reader: RecordReader<FileStamps>,
+    /// Bytes before this were received and verified.
+    read_to: u64,
+    /// Offset of the first byte that is split into lines; what is fetched before it only completes the tail.
+    begin: u64,
+    /// The last bytes before `read_to`, at most [`TAIL_BYTES`].
+    tail: Vec<u8>,
+    grown: Grown,
+    /// Stretches without stamps before this were searched for a new format.
+    pub(super) searched_to: u64,
+}
+
+/// What came with the last growth.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Grown {
+    /// Stamps of the newest records, at most [`NEWEST_STAMPS`].
+    pub(super) newest_ns: VecDeque<i64>,
+    /// The least stamp.
+    pub(super) least_ns: Option<i64>,
+}
+
+impl Reading {
+    /// Begins at an offset: 0, or the beginning of a line whose place is proved (P3).
+    pub(super) fn new(learned: Learned, offset: u64) -> Self {
+        // From the line end before, so that the line at the offset is not taken for the rest of another.
+        let (start, begin) = match offset.checked_sub(1) {
+            None => (Start::FileStart, 0),
+            Some(before) => (Start::Landing, before),
+        };
+        Self {
+            reader: RecordReader::new(learned.stamps(), start, begin),
+            read_to: begin.saturating_sub(TAIL_BYTES as u64),
+            begin,
+            tail: Vec::new(),
+            accounts: Vec::new(),
+            grown: Grown::default(),
+            searched_to: 0,
+            learned,
+        }
+    }
+
+    /// Where the next byte is to come from.
+    pub(super) fn read_to(&self) -> u64 {
+        self.read_to
+    }
+
+    /// Whether it began at the file's first byte.
+    pub(super) fn reads_head(&self) -> bool {
+        self.begin == 0
+    }
+
+    /// What stands before [`Reading::read_to`], if that is known whole.
+    pub(super) fn tail_hash(&self) -> Option<TailHash> {
+        let is_whole = self.tail.len() as u64 >= self.read_to.min(TAIL_BYTES as u64);
+        is_whole.then(|| tail_hash_of(self.read_to, &self.tail))
+    }
+
+    fn tail_with(&self, bytes: &[u8]) -> Vec<u8> {
+        if let Some(from) = bytes.len().checked_sub(TAIL_BYTES) {
+            return bytes[from..].to_vec();
+        }
+        let keep = self.tail.len().min(TAIL_BYTES - bytes.len());
+        [&self.tail[self.tail.len() - keep..], bytes].concat()
+    }
+
+    /// Whether bytes that came are what the trailer says the file holds.
+    pub(super) fn verifies(&self, bytes: &[u8], end: &RangeEnd) -> bool {
+        let after = self.read_to + bytes.len() as u64;
+        let tail = self.tail_with(bytes);
+        let is_whole = tail.len() as u64 >= after.min(TAIL_BYTES as u64);
+        let same_tail = match end.tail_after {
+            Some(hash) => !is_whole || hash == tail_hash_of(after, &tail),
+            None => false,
+        };
+        end.outcome == RangeOutcome::Unchanged && end.sent == bytes.len() as u64 && same_tail
+    }
+
+    /// Takes verified bytes in; how many records were committed, for all accounts together.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> u64 {
+        self.tail = self.tail_with(bytes);
+        let skipped = self.begin.saturating_sub(self.read_to).min(bytes.len() as u64);
+        self.read_to += bytes.len() as u64;
+        let known_to = self.next_record().unwrap_or(self.reader.scanned_to());
+        self.reader.push(&bytes[skipped as usize..]);
+        self.note_growth(known_to);
+        let records = self
+            .accounts
+            .iter_mut()
+            .map(|account| account.count(&self.reader))
+            .sum();
+        self.release();
+        records
+    }
+
+    /// Offset behind the records that are known before more bytes come: an open record is known.
+    fn next_record(&self) -> Option<u64> {
+        self.reader.open().map(|record| record.offset + 1)
+    }
+
+    fn note_growth(&mut self, known_to: u64) {
+        let closed = self.reader.closed();
+        let first = closed.partition_point(|record| record.offset < known_to);
+        let open = self.reader.open().filter(|record| record.offset >= known_to);
+        for stamp in closed[first..].iter().chain(open).map(|record| record.stamp) {
+            self.grown.least_ns = Some(self.grown.least_ns.map_or(stamp, |least| least.min(stamp)));
+            if self.grown.newest_ns.len() == NEWEST_STAMPS {
+                self.grown.newest_ns.pop_front();
+            }
+            self.grown.newest_ns.push_back(stamp);
+        }
+    }
+
+    /// What came since this was asked last.
+    pub(super) fn take_grown(&mut self) -> Grown {
+        std::mem::take(&mut self.grown)
+    }
+
+    fn release(&mut self) {
+        let needed = self.accounts.iter().map(Account::next_offset).min().unwrap_or(u64::MAX);
+        let count = self.reader.closed().partition_point(|record| record.offset < needed);
+        self.reader.release(count);
+    }
+
+    /// Whether the accounts of a reading of the same file, apart from this one, can go on with it: it got as far, and
+    /// nothing that they still need was released here.
+    pub(super) fn can_adopt(&self, other: &Self) -> bool {
+        let needed = |account: &Account| account.next_offset().max(other.first_record());
+        self.read_to == other.read_to
+            && (self.reads_head() || !other.accounts.iter().any(Account::head_waits))
+            && other
+                .accounts
+                .iter()
+                .all(|account| needed(account) >= self.first_record())
+    }
+
+    /// Offset of the first record that is not released, or of what will become one.
+    fn first_record(&self) -> u64 {
+        let first = self.reader.closed().first().or(self.reader.open());
+        first.map_or(self.reader.scanned_to(), |record| record.offset)
+    }
+
+    /// Counts what is undecided as if nothing followed. `is_finished` makes a last line without end a line; with
+    /// `unfinished`, one that has waited until that time is a loss in windows that end before it.
+    pub(super) fn count_tail(&mut self, is_finished: bool, settled_before_ns: impl Fn(&Account) -> i64) {
+        self.reader.shrink();
+        let has_half_line = self.reader.has_half_line();
+        let mut tail = self.reader.tail();
+        if is_finished {
+            tail.finish();
+        } else {
+            tail.close();
+        }
+        for account in &mut self.accounts {
+            let unfinished = (has_half_line && !is_finished).then(|| settled_before_ns(account));
+            account.count_tail(&tail, unfinished);
+        }
+    }
+
+    /// Stretches of time in which a repeated hour may have been read as its other pass (F9).
+    pub(super) fn ambiguous_ns(&self) -> Vec<std::ops::Range<i64>> {
+        self.reader.stamps().ambiguous_ns()
+    }
+
+    /// The bytes since the last stamped line, if they are at least so many.
+    pub(super) fn barren(&self, at_least: u64) -> Option<std::ops::Range<u64>> {
+        let range = self.reader.last_stamped_end()..self.reader.scanned_to();
+        (range.end - range.start >= at_least).then_some(range)
+    }
+
+    /// Where it began: the beginning of a line.
+    pub(super) fn begins_at(&self) -> u64 {
+        if self.begin == 0 { 0 } else { self.begin + 1 }
+    }
+
+    /// A monitor's account.
+    pub(super) fn account(&self, id: &TaskId) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.id == *id)
+    }
+
+    /// A monitor's account, to go on with.
+    pub(super) fn account_mut(&mut self, id: &TaskId) -> Option<&mut Account> {
+        self.accounts.iter_mut().find(|account| account.id == *id)
+    }
+
+    /// The accounts, for a reading that begins anew.
+    pub(super) fn into_accounts(self) -> Vec<Account> {
+        self.accounts
+    }
+}

@@ -1,0 +1,128 @@
+//! The parent of all sources' actors: brings them in line with what is wanted, whenever that changes.
+
+use super::Shared;
+use super::actor::{Changed, SourceActor, options};
+use super::reread::{RereadHost, reread_host};
+use super::source::{SourceKey, SourceShared};
+use lika::actor::{Actor, Context, Failure, Handler, Mailbox, Message};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often hosts that are listed twice are said to be, for the windows that have ended since.
+const DUPLICATES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is wanted has changed. One that waits covers all changes before it.
+pub(super) struct Nudge;
+
+impl Message for Nudge {
+    type Reply = ();
+}
+
+/// Look after hosts that are listed twice.
+struct Tick;
+
+impl Message for Tick {
+    type Reply = ();
+}
+
+/// A piece of work beside the sources is done.
+struct Done;
+
+impl Message for Done {
+    type Reply = ();
+}
+
+struct Child {
+    shared: Arc<SourceShared>,
+    mailbox: Mailbox<SourceActor>,
+}
+
+/// Owns the actors of all sources.
+pub(super) struct Keeper {
+    node: Arc<Shared>,
+    children: BTreeMap<SourceKey, Child>,
+}
+
+impl Keeper {
+    pub(super) fn new(node: Arc<Shared>) -> Self {
+        Self {
+            node,
+            children: BTreeMap::new(),
+        }
+    }
+
+    /// Starts, stops or tells the actor of one source, as its place in the registry says.
+    fn follow(&mut self, key: &SourceKey, context: &mut Context<Self>) {
+        let wanted = self.node.registry().source(key).cloned();
+        if let Some(child) = self.children.get(key) {
+            if wanted.as_ref().is_some_and(|wanted| Arc::ptr_eq(wanted, &child.shared)) {
+                // A full mailbox has such a message in it, or a pull, which looks for changes as well.
+                let _covered = child.mailbox.tell(Changed);
+                return;
+            }
+            context.order_stop(&child.mailbox);
+            self.children.remove(key);
+        }
+        let Some(shared) = wanted else { return };
+        let (node, source) = (Arc::clone(&self.node), Arc::clone(&shared));
+        let factory = move || SourceActor::new(Arc::clone(&node), Arc::clone(&source));
+        let mailbox = context.spawn_child(options(key), factory);
+        self.children.insert(key.clone(), Child { shared, mailbox });
+    }
+}
+
+impl Actor for Keeper {
+    /// Number of sources.
+    type State = usize;
+
+    fn observe(&self) -> usize {
+        self.children.len()
+    }
+
+    async fn started(&mut self, context: &mut Context<Self>) -> Result<(), Failure> {
+        let keys: Vec<SourceKey> = {
+            let mut registry = self.node.registry();
+            registry.take_changed();
+            registry.sources().map(|source| source.key.clone()).collect()
+        };
+        for key in keys {
+            self.follow(&key, context);
+        }
+        context.send_later(DUPLICATES_INTERVAL, Tick);
+        Ok(())
+    }
+}
+
+impl Handler<Nudge> for Keeper {
+    async fn handle(&mut self, _nudge: Nudge, context: &mut Context<Self>) -> Result<(), Failure> {
+        let changed = self.node.registry().take_changed();
+        for key in changed {
+            self.follow(&key, context);
+        }
+        Ok(())
+    }
+}
+
+impl Handler<Tick> for Keeper {
+    async fn handle(&mut self, _tick: Tick, context: &mut Context<Self>) -> Result<(), Failure> {
+        let now_ns = self.node.config.clock.wall().0;
+        self.node.registry().fill_duplicates(now_ns);
+        context.send_later(DUPLICATES_INTERVAL, Tick);
+        Ok(())
+    }
+}
+
+impl Handler<RereadHost> for Keeper {
+    async fn handle(&mut self, job: RereadHost, context: &mut Context<Self>) -> Result<(), Failure> {
+        let node = Arc::clone(&self.node);
+        context.pipe(reread_host(node, job), |()| Done);
+        Ok(())
+    }
+}
+
+impl Handler<Done> for Keeper {
+    async fn handle(&mut self, _done: Done, _context: &mut Context<Self>) -> Result<(), Failure> {
+        Ok(())
+    }
+}

@@ -1,0 +1,277 @@
+//! How a Map asks an agent: one connection for questions and a few for bytes, shared by all its inputs there.
+//!
+//! What goes wrong is told apart in two ways only, as P2 needs it: the agent could not be reached, or it was and gave no
+//! answer. After the first failure of a pull the rest of it fails at once, so that a dead agent costs one wait a pull,
+//! however many files it has.
+
+use super::Shared;
+use super::source::lock;
+use crate::input::{Port, PortError};
+use crate::verdict::HostState;
+use agent::binding::{AgentProtocol, RangeProtocol};
+use agent::protocol::{Answer, PROTOCOL_VERSION, RangeEnd, RangeRequest, Request, RequestBody};
+use lika::actor::ProgressHandle;
+use lika::bulk::{BulkClient, BulkError, BulkSettings, Received};
+use lika::node::{CallError, Client, ClientState, Dialling, Settings};
+use lika::seam::Backoff;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// The longest time for a handshake with an agent; a dial into nothing ends with it, and the next one follows soon.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(3);
+/// How an agent is dialled again: soon enough that with one handshake and one pull interval an agent that came back is
+/// read again within ten seconds.
+const REDIAL: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    longest: Duration::from_secs(2),
+};
+/// How often a connection says that it is there, and the silence after which it counts as dead.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
+const DEAD_AFTER: Duration = Duration::from_secs(6);
+/// The longest time for one range, however steadily it comes: what one pull asks for is far less than a slow line brings
+/// in this time, and a pull must end.
+const RANGE_DEADLINE: Duration = Duration::from_secs(60);
+/// Room made in a buffer at a time: a chunk of the bulk lane.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// The connections to one agent, closed with the last input that uses them.
+pub(super) struct AgentLink {
+    questions: Client<AgentProtocol>,
+    dialling: Dialling,
+    bulk_settings: BulkSettings,
+    /// Bulk connections that are idle; there are never more than pulls at a time.
+    idle: Mutex<Vec<BulkClient<RangeProtocol>>>,
+    /// A pull of this agent takes one.
+    turns: Arc<Semaphore>,
+    patience: Duration,
+    stopping: watch::Receiver<bool>,
+}
+
+impl AgentLink {
+    fn start(shared: &Shared, address: &str) -> Self {
+        let config = &shared.config;
+        let mut identity = config.identity.clone();
+        identity.token = config.agent_tokens.of(address).clone();
+        let dialling = Dialling {
+            network: Arc::clone(&config.network),
+            address: address.to_owned(),
+            identity,
+            settings: Settings {
+                handshake_deadline: HANDSHAKE_DEADLINE,
+                backoff: REDIAL,
+                heartbeat_interval: HEARTBEAT_INTERVAL,
+                dead_after: DEAD_AFTER,
+                ..Settings::default()
+            },
+            clock: config.clock.clone(),
+            randomness: config.randomness.fork(),
+        };
+        Self {
+            questions: Client::start(dialling.clone()),
+            dialling,
+            bulk_settings: BulkSettings {
+                stall_deadline: config.limits.pull_deadline,
+                ..BulkSettings::default()
+            },
+            idle: Mutex::default(),
+            turns: Arc::new(Semaphore::new(config.limits.pulls_per_agent_max)),
+            patience: config.limits.pull_deadline,
+            stopping: shared.stopping.subscribe(),
+        }
+    }
+
+    /// Awaits the agent, unless the node stops meanwhile.
+    async fn unless_stopping<T>(&self, work: impl Future<Output = Result<T, PortError>>) -> Result<T, PortError> {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => Err(PortError {
+                state: HostState::Unreachable,
+                detail: "the map is stopping".to_owned(),
+            }),
+            worked = work => worked,
+        }
+    }
+
+    /// Waits until it is known whether the agent can be reached; at most as long as a first dial takes.
+    pub(super) async fn known(&self) -> Reach {
+        let known = self.questions.wait_for_state(|state| *state != ClientState::Connecting);
+        match self.dialling.clock.timeout(HANDSHAKE_DEADLINE, known).await {
+            Ok(ClientState::Connected(_)) => Reach::Connected,
+            Ok(_) => Reach::Disconnected,
+            Err(_still_dialling) => Reach::Disconnected,
+        }
+    }
+
+    /// A place among the pulls of this agent. `None` if this agent is being given up.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.ok()
+    }
+}
+
+/// Whether an agent can be reached at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    Connected,
+    Disconnected,
+}
+
+/// The links of a node, by address.
+#[derive(Default)]
+pub(super) struct Links(Mutex<BTreeMap<String, Weak<AgentLink>>>);
+
+impl Links {
+    /// The link to an agent; it begins to connect if it is new. Needs a tokio runtime.
+    pub(super) fn link(&self, shared: &Shared, address: &str) -> Arc<AgentLink> {
+        let mut links = lock(&self.0);
+        if let Some(link) = links.get(address).and_then(Weak::upgrade) {
+            return link;
+        }
+        links.retain(|_, link| link.strong_count() > 0);
+        let link = Arc::new(AgentLink::start(shared, address));
+        links.insert(address.to_owned(), Arc::downgrade(&link));
+        link
+    }
+}
+
+/// Asks one agent for one input.
+pub(super) struct AgentPort {
+    link: Arc<AgentLink>,
+    /// What made the present pull fail.
+    trouble: Option<PortError>,
+    /// Shows that an actor's pull gets on.
+    progress: Option<ProgressHandle>,
+}
+
+impl AgentPort {
+    pub(super) fn new(link: Arc<AgentLink>, progress: Option<ProgressHandle>) -> Self {
+        Self {
+            link,
+            trouble: None,
+            progress,
+        }
+    }
+
+    /// Begins another pull: what failed before is tried again.
+    pub(super) fn begin(&mut self) {
+        self.trouble = None;
+    }
+
+    fn check(&self) -> Result<(), PortError> {
+        if let Some(trouble) = &self.trouble {
+            return Err(trouble.clone());
+        }
+        // No wait for a connection that is known to be down: it is being dialled all the time.
+        match self.link.questions.state() {
+            ClientState::Disconnected { why, .. } => Err(PortError {
+                state: HostState::Unreachable,
+                detail: format!("{} is not reachable: {why}", self.link.dialling.address),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn note<T>(&mut self, result: Result<T, PortError>) -> Result<T, PortError> {
+        // A generation that was replaced is being dropped; its progress is nobody's.
+        let _replaced = self.progress.as_ref().map(ProgressHandle::progress);
+        if let Err(error) = &result {
+            self.trouble = Some(error.clone());
+        }
+        result
+    }
+
+    async fn question(&self, body: RequestBody) -> Result<Answer, PortError> {
+        self.check()?;
+        let version = PROTOCOL_VERSION;
+        let request = Request { version, body };
+        let called = self.link.questions.call(&request, self.link.patience).await;
+        called.map_err(|error| port_error(call_state(&error), &error))
+    }
+
+    async fn range(&self, request: &RangeRequest, into: &mut Vec<u8>) -> Result<RangeEnd, PortError> {
+        self.check()?;
+        let idle = lock(&self.link.idle).pop();
+        let new = || BulkClient::new(self.link.dialling.clone(), self.link.bulk_settings.clone());
+        let mut client = idle.unwrap_or_else(new);
+        let fetched = fetch(&mut client, request, into, self.progress.as_ref()).await;
+        lock(&self.link.idle).push(client);
+        fetched.map_err(|error| port_error(bulk_state(&error), &error))
+    }
+}
+
+impl Port for AgentPort {
+    async fn ask(&mut self, body: RequestBody) -> Result<Answer, PortError> {
+        let answer = self.link.unless_stopping(self.question(body)).await;
+        self.note(answer)
+    }
+
+    async fn fetch(&mut self, request: RangeRequest, into: &mut Vec<u8>) -> Result<RangeEnd, PortError> {
+        let end = self.link.unless_stopping(self.range(&request, into)).await;
+        self.note(end)
+    }
+}
+
+/// Cuts a buffer to the bytes that came, also if the fetch is dropped half way.
+struct Filled<'v> {
+    into: &'v mut Vec<u8>,
+    len: usize,
+}
+
+impl Drop for Filled<'_> {
+    fn drop(&mut self) {
+        self.into.truncate(self.len);
+    }
+}
+
+async fn fetch(
+    client: &mut BulkClient<RangeProtocol>,
+    request: &RangeRequest,
+    into: &mut Vec<u8>,
+    progress: Option<&ProgressHandle>,
+) -> Result<RangeEnd, BulkError> {
+    let len = into.len();
+    let filled = &mut Filled { into, len };
+    let mut fetch = client.fetch(request, RANGE_DEADLINE).await?;
+    loop {
+        if filled.into.len() < filled.len + CHUNK_BYTES {
+            // Doubling, so that zeros are written once and not for each chunk.
+            let len = (filled.len + CHUNK_BYTES).max(filled.into.len() * 2);
+            filled
+                .into
+                .resize(len.min(filled.len + CHUNK_BYTES + request.length as usize), 0);
+        }
+        match fetch.next(&mut filled.into[filled.len..]).await? {
+            Received::Bytes(count) => filled.len += count,
+            Received::Range { .. } | Received::RangeEnd(_) => {}
+            Received::Tail(end) => return Ok(end),
+        }
+        let _replaced = progress.map(ProgressHandle::progress);
+    }
+}
+
+fn call_state(error: &CallError) -> HostState {
+    match error {
+        CallError::Unreachable { .. } | CallError::Disconnected { .. } | CallError::Closed(_) => HostState::Unreachable,
+        _ => HostState::Timeout,
+    }
+}
+
+fn bulk_state(error: &BulkError) -> HostState {
+    match error {
+        BulkError::Connect(_) | BulkError::Read(_) | BulkError::Write(_) => HostState::Unreachable,
+        _ => HostState::Timeout,
+    }
+}
+
+fn port_error(state: HostState, error: &dyn Error) -> PortError {
+    let mut detail = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        detail = format!("{detail}: {cause}");
+        source = cause.source();
+    }
+    PortError { state, detail }
+}

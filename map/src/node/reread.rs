@@ -1,0 +1,109 @@
+//! Reading some windows of some hosts anew, apart from the stream and from the actors that do it.
+
+use super::Shared;
+use super::port::AgentPort;
+use crate::definition::Compiled;
+use crate::input::{InputKey, Port, Subscription, reread};
+use crate::node::registry::{input_key, labels};
+use crate::protocol::{HostReport, HostTarget, TaskId};
+use crate::verdict::{HostState, Stage, VerdictRun};
+use lika::actor::Message;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+/// What is to be read anew, for all its hosts.
+pub(super) struct Windows {
+    pub(super) id: TaskId,
+    pub(super) epoch: u64,
+    pub(super) compiled: Compiled,
+    pub(super) from_ns: i64,
+    pub(super) to_ns: i64,
+}
+
+/// Read the windows of one host anew.
+pub(super) struct RereadHost {
+    pub(super) windows: Arc<Windows>,
+    pub(super) target: HostTarget,
+    pub(super) reply: oneshot::Sender<HostReport>,
+}
+
+impl Message for RereadHost {
+    type Reply = ();
+}
+
+/// Reads, and gives up as soon as nobody waits any longer. A panic is this host's alone.
+pub(super) async fn reread_host(node: Arc<Shared>, job: RereadHost) {
+    let RereadHost {
+        windows,
+        target,
+        mut reply,
+    } = job;
+    let mut work = JoinSet::new();
+    work.spawn_local(read(node, Arc::clone(&windows), target.clone()));
+    let report = tokio::select! {
+        biased;
+        () = reply.closed() => return,
+        read = work.join_next() => match read {
+            Some(Ok(report)) => report,
+            _ => failed(&windows, &target),
+        },
+    };
+    // Whoever waited may have stopped just now.
+    let _unread = reply.send(report);
+}
+
+async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> HostReport {
+    let Some(pattern) = &windows.compiled.monitor.log else {
+        // A missed sample of the host's figures is missed: there is nothing to read, and nothing new to say.
+        return report(&target, Vec::new());
+    };
+    let _turn = node.rereads.acquire().await;
+    let link = node.links.link(&node, &target.address);
+    link.known().await;
+    let _agent = link.turn().await;
+    let monitor = &windows.compiled.monitor;
+    let key = input_key(monitor, pattern, &target);
+    let subscription = Subscription {
+        id: windows.id.clone(),
+        epoch: windows.epoch,
+        labels: labels(&target, monitor.app.as_deref()),
+        host: target.host,
+        monitor: Arc::clone(monitor),
+        plan: Arc::clone(&windows.compiled.plan),
+        from_ns: windows.from_ns,
+        until_ns: Some(windows.to_ns),
+    };
+    let now_ns = node.config.clock.wall().0;
+    begin(&key, subscription, &mut AgentPort::new(link, None), now_ns).await
+}
+
+async fn begin<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, now_ns: i64) -> HostReport {
+    #[cfg(test)]
+    if key.pattern.starts_with("/scripted/") {
+        return super::tests::reread(key, &subscription);
+    }
+    reread(key, subscription, port, now_ns).await
+}
+
+fn failed(windows: &Windows, target: &HostTarget) -> HostReport {
+    let run = VerdictRun {
+        from_ns: windows.from_ns,
+        to_ns: windows.to_ns,
+        state: HostState::Timeout,
+        stage: Stage::Provisional,
+        detail: Some("the map failed while it read these windows anew; see the map's log".to_owned()),
+    };
+    report(target, vec![run])
+}
+
+fn report(target: &HostTarget, verdicts: Vec<VerdictRun>) -> HostReport {
+    HostReport {
+        host: target.host.clone(),
+        t_ns: 0,
+        delay_ns: 0,
+        profile_version: 0,
+        cells: Vec::new(),
+        verdicts,
+    }
+}

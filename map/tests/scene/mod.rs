@@ -1,0 +1,344 @@
+//! A folder of logs, an agent over it that is asked directly, a clock that the test owns, and what a Reduce would keep.
+
+// Each test binary uses another part of it.
+#![allow(dead_code, missing_docs)]
+
+use agent::profile::LoglineStamps;
+use agent::protocol::{Answer, PROTOCOL_VERSION, RangeEnd, RangeRequest, Request, RequestBody};
+use agent::ranges::RangeSink;
+use agent::roots::{HardLinks, Roots};
+use agent::service::{Agent, Served};
+use agent::snapshot::{HostClock, HostFacts};
+use jiff::tz::TimeZone;
+use logline::order::Following;
+use logline::records::{RecordReader, Start};
+use logline::stamp::{Detection, FileStamps, Zone, learn};
+use map::engine::{Counter, Input as EngineInput, Labels};
+use map::input::{Input, InputKey, Port, PortError, Subscription, reread};
+use map::partial::{Partial, WindowPartial};
+use map::plan::Plan;
+use map::protocol::{Cell, CellVersion, HostReport, TaskId};
+use map::verdict::{HostState, Stage, VerdictRun};
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// 2026-11-23T12:00:00Z
+pub const START_NS: i64 = 1_795_435_200_000_000_000;
+pub const S: i64 = 1_000_000_000;
+
+/// The host's clock.
+#[derive(Clone)]
+pub struct Time(pub Arc<AtomicI64>);
+
+impl Time {
+    pub fn now(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub fn pass(&self, ns: i64) {
+        self.0.fetch_add(ns, Ordering::Relaxed);
+    }
+}
+
+impl HostClock for Time {
+    fn now_ns(&self) -> i64 {
+        self.now()
+    }
+}
+
+/// An agent asked without a network.
+pub struct Direct {
+    agent: Agent,
+    /// What every question is answered with, if the agent is to be away.
+    pub away: Option<PortError>,
+    pub asked: usize,
+}
+
+struct Memory<'b>(&'b mut Vec<u8>);
+
+impl RangeSink for Memory<'_> {
+    async fn send(&mut self, file: &OwnedFd, offset: u64, length: u64) -> std::io::Result<u64> {
+        use std::os::unix::fs::FileExt;
+        let file = fs::File::from(file.try_clone()?);
+        let mut bytes = vec![0; length as usize];
+        let read = file.read_at(&mut bytes, offset)?;
+        self.0.extend_from_slice(&bytes[..read]);
+        Ok(read as u64)
+    }
+}
+
+impl Port for Direct {
+    async fn ask(&mut self, body: RequestBody) -> Result<Answer, PortError> {
+        self.asked += 1;
+        if let Some(away) = &self.away {
+            return Err(away.clone());
+        }
+        let request = Request {
+            version: PROTOCOL_VERSION,
+            body,
+        };
+        match self.agent.serve(request) {
+            Served::Answer(answer) => Ok(answer),
+            Served::Range(_) => panic!("a question was answered with bytes"),
+        }
+    }
+
+    async fn fetch(&mut self, request: RangeRequest, into: &mut Vec<u8>) -> Result<RangeEnd, PortError> {
+        self.asked += 1;
+        if let Some(away) = &self.away {
+            return Err(away.clone());
+        }
+        let request = Request {
+            version: PROTOCOL_VERSION,
+            body: RequestBody::Range(request),
+        };
+        match self.agent.serve(request) {
+            Served::Range(plan) => Ok(plan.send(&mut Memory(into)).await.expect("memory takes all")),
+            Served::Answer(Answer::Range(end)) => Ok(end),
+            Served::Answer(other) => panic!("a range was answered with {other:?}"),
+        }
+    }
+}
+
+/// What a Reduce keeps of one host: cells by their version, verdicts as they were said last.
+#[derive(Default)]
+pub struct Kept {
+    pub cells: BTreeMap<(i64, u64), Cell>,
+    pub verdicts: Vec<VerdictRun>,
+}
+
+impl Kept {
+    pub fn take(&mut self, report: &HostReport) {
+        for cell in &report.cells {
+            let place = (cell.window_ns, cell.generation);
+            if self.cells.get(&place).is_none_or(|kept| kept.version < cell.version) {
+                self.cells.insert(place, cell.clone());
+            }
+        }
+        self.verdicts.clone_from(&report.verdicts);
+    }
+
+    /// Windows merged over generations; empty ones left out.
+    pub fn windows(&self, plan: &Plan) -> BTreeMap<i64, WindowPartial> {
+        let mut windows: BTreeMap<i64, WindowPartial> = BTreeMap::new();
+        for cell in self.cells.values().filter(|cell| !cell.partial.is_empty()) {
+            let partial = cell
+                .partial
+                .clone()
+                .into_partial(&plan.kinds, plan.window_groups)
+                .expect("of this plan");
+            match windows.get_mut(&cell.window_ns) {
+                Some(window) => window.merge(&partial),
+                None => {
+                    windows.insert(cell.window_ns, partial);
+                }
+            }
+        }
+        windows
+    }
+
+    /// Verdict of the window that starts at `start`.
+    pub fn verdict(&self, start: i64) -> Option<(HostState, Stage)> {
+        let run = self
+            .verdicts
+            .iter()
+            .find(|run| (run.from_ns..run.to_ns).contains(&start));
+        run.map(|run| (run.state, run.stage))
+    }
+}
+
+pub struct Scene {
+    folder: tempfile::TempDir,
+    pub base: String,
+    pub time: Time,
+    pub port: Direct,
+    pub input: Input,
+    pub plan: Arc<Plan>,
+    subscription: Subscription,
+    pub kept: Kept,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Scene {
+    /// A monitor over `app.log` (or another pattern) whose windows are asked for from `from_ns` on.
+    pub fn new(pattern: &str, mql: &str, from_ns: i64) -> Scene {
+        let folder = tempfile::tempdir().expect("folder");
+        let base = folder
+            .path()
+            .canonicalize()
+            .expect("real")
+            .to_str()
+            .expect("utf-8")
+            .to_owned();
+        let time = Time(Arc::new(AtomicI64::new(START_NS)));
+        let roots = Roots::open(std::slice::from_ref(&base), HardLinks::Refuse).expect("roots");
+        let facts = || HostFacts {
+            zone: TimeZone::UTC,
+            machine_id: "m".into(),
+        };
+        let agent = Agent::new(roots, Arc::new(time.clone()), Arc::new(LoglineStamps)).with_facts(facts);
+        let subscription = subscription(mql, from_ns);
+        let key = InputKey {
+            address: "h:1".into(),
+            pattern: format!("{base}/{pattern}"),
+            timestamp: None,
+            timezone: None,
+        };
+        let mut input = Input::new(key);
+        input.subscribe(subscription.clone());
+        Scene {
+            base,
+            folder,
+            time,
+            port: Direct {
+                agent,
+                away: None,
+                asked: 0,
+            },
+            input,
+            plan: subscription.plan.clone(),
+            subscription,
+            kept: Kept::default(),
+            runtime: tokio::runtime::Builder::new_current_thread().build().expect("runtime"),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.base)
+    }
+
+    pub fn append(&self, name: &str, text: &str) {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path(name))
+            .expect("opens");
+        file.write_all(text.as_bytes()).expect("writes");
+        // The file system lives by the test's clock too.
+        let now = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(self.time.now() as u64);
+        file.set_modified(now).expect("sets the time");
+    }
+
+    /// One pull; what it brought is kept and acknowledged.
+    pub fn pull(&mut self) -> map::input::Pulled {
+        let now_ns = self.time.now();
+        let pulled = self.runtime.block_on(self.input.pull(&mut self.port, now_ns));
+        for (id, report) in &pulled.reports {
+            if *id == self.subscription.id {
+                self.kept.take(report);
+            }
+            let cells: Vec<(i64, u64, CellVersion)> = report
+                .cells
+                .iter()
+                .map(|cell| (cell.window_ns, cell.generation, cell.version))
+                .collect();
+            self.input.acked(id, &cells);
+        }
+        pulled
+    }
+
+    /// Pulls until nothing is left to be read at once.
+    pub fn pull_all(&mut self) {
+        for _ in 0..100 {
+            if !self.pull().more {
+                return;
+            }
+        }
+        panic!("there is always more");
+    }
+
+    /// The same windows, read apart from the stream.
+    pub fn reread(&mut self, from_ns: i64, to_ns: i64) -> Kept {
+        let subscription = Subscription {
+            from_ns,
+            until_ns: Some(to_ns),
+            ..self.subscription.clone()
+        };
+        let now_ns = self.time.now();
+        let key = self.input.key().clone();
+        let report = self
+            .runtime
+            .block_on(reread(&key, subscription, &mut self.port, now_ns));
+        let mut kept = Kept::default();
+        kept.take(&report);
+        kept
+    }
+
+    /// Names of the folder.
+    pub fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).expect("lists");
+        let name =
+            |entry: std::io::Result<fs::DirEntry>| entry.expect("entry").file_name().into_string().expect("utf-8");
+        let mut names: Vec<String> = entries.map(name).collect();
+        names.sort();
+        names
+    }
+
+    /// Each named file counted in one pass, as a whole; half lines count only if `finished` says so.
+    pub fn whole(&self, names: &[String], finished: impl Fn(&str) -> bool) -> BTreeMap<i64, WindowPartial> {
+        let mut partial = Partial::default();
+        for name in names {
+            let bytes = fs::read(self.path(name)).expect("reads");
+            partial.merge(self.count(&bytes, finished(name)));
+        }
+        partial.windows
+    }
+
+    fn count(&self, bytes: &[u8], is_finished: bool) -> Partial {
+        let Detection::Stamped(detected) = learn(bytes) else {
+            return Partial::default();
+        };
+        let lateness_ms = self.subscription.monitor.lateness_ms;
+        let engine = EngineInput {
+            labels: Labels::new(labels()),
+            lateness_ns: lateness_ms.map_or(detected.profile.lateness_ns, |ms| ms as i64 * 1_000_000),
+            rule: self.subscription.monitor.parse.clone(),
+            generation: 0,
+        };
+        let mut counter = Counter::new(&*self.plan, engine, None).expect("counts");
+        let mut reader = RecordReader::new(FileStamps::new(&detected.profile, &Zone::utc()), Start::FileStart, 0);
+        reader.push(bytes);
+        if is_finished {
+            reader.finish();
+        } else {
+            reader.close();
+        }
+        counter.take(&mut reader, Following::None, u64::MAX);
+        counter.count_head(reader.head().lines);
+        counter.finish()
+    }
+}
+
+fn labels() -> Vec<(String, String)> {
+    vec![("host".to_owned(), "h".to_owned())]
+}
+
+/// A monitor's interest.
+pub fn subscription(mql: &str, from_ns: i64) -> Subscription {
+    let monitor = configs::parse_mql(mql).unwrap_or_else(|error| panic!("{error}"));
+    let plan = Plan::new(&monitor).unwrap_or_else(|error| panic!("{error}"));
+    Subscription {
+        id: TaskId {
+            monitor: mql.to_owned(),
+            version: 1,
+            shard: 0,
+        },
+        epoch: 1,
+        host: "h".to_owned(),
+        labels: labels().into_iter().collect(),
+        monitor: Arc::new(monitor),
+        plan: Arc::new(plan),
+        from_ns,
+        until_ns: None,
+    }
+}
+
+/// A time as logs write it.
+pub fn stamp(at_ns: i64) -> String {
+    let time = jiff::Timestamp::from_nanosecond(i128::from(at_ns)).expect("in range");
+    time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}

@@ -1,0 +1,97 @@
+//! The HTTP side of the commands that ask a running console: `query` and `status`.
+
+use crate::exit::{Exit, Failure};
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where a console listens unless it is told otherwise.
+pub const DEFAULT_SERVER: &str = "http://127.0.0.1:7800";
+/// How long an answer may take: longer than the console's own limit, so that its reason is heard.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// The largest answer that is read: as much as a console sends.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+
+/// Which console to ask, and how.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServerArguments {
+    /// The console's address
+    #[arg(long, value_name = "URL", env = "SUNFIRE_SERVER", default_value = DEFAULT_SERVER)]
+    pub server: String,
+    /// A file with the bearer token, for a console beyond loopback
+    #[arg(long, value_name = "FILE", env = "SUNFIRE_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// An answer of the API.
+#[derive(Debug, serde::Deserialize)]
+pub struct ApiAnswer<T> {
+    /// What was asked for; absent where there is an error.
+    pub data: Option<T>,
+    /// What the reader should know.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// Asks the console for a path below its address with these query parameters.
+///
+/// # Errors
+/// Exit 4 if it can't be reached, 2 if it says that the question is wrong, 1 otherwise.
+pub fn get<T: DeserializeOwned>(
+    from: &ServerArguments,
+    path: &str,
+    parameters: &[(&str, &str)],
+) -> Result<ApiAnswer<T>, Failure> {
+    let server = from.server.trim_end_matches('/');
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        .http_status_as_error(false)
+        .build();
+    let mut request = ureq::Agent::new_with_config(config).get(format!("{server}{path}"));
+    for (name, value) in parameters {
+        request = request.query(*name, *value);
+    }
+    if let Some(file) = &from.token_file {
+        let token = std::fs::read_to_string(file)
+            .map_err(|error| Failure::usage(format!("the token file {} cannot be read: {error}", file.display())))?;
+        request = request.header("Authorization", format!("Bearer {}", token.trim()));
+    }
+    let mut response = request.call().map_err(|error| unreachable(server, &error))?;
+    let status = response.status().as_u16();
+    let text = response
+        .body_mut()
+        .with_config()
+        .limit(ANSWER_BYTES_MAX)
+        .read_to_string();
+    let text = text.map_err(|error| unreachable(server, &error))?;
+    let answer: ApiAnswer<T> = serde_json::from_str(&text).map_err(|error| Failure {
+        exit: Exit::Failed,
+        message: format!("{server} answered {status} with something that is no answer of a console: {error}"),
+    })?;
+    match (status, &answer.error) {
+        (200, None) => Ok(answer),
+        (400 | 404 | 422, error) => Err(Failure::usage(
+            error.clone().unwrap_or_else(|| format!("status {status}")),
+        )),
+        (401, error) => {
+            let why = error.as_deref().unwrap_or("a token is needed");
+            Err(Failure::usage(format!("{why}: name its file with --token-file")))
+        }
+        (_, error) => Err(Failure {
+            exit: Exit::Failed,
+            message: format!(
+                "{server}: {}",
+                error.clone().unwrap_or_else(|| format!("status {status}"))
+            ),
+        }),
+    }
+}
+
+fn unreachable(server: &str, error: &ureq::Error) -> Failure {
+    Failure {
+        exit: Exit::Unreachable,
+        message: format!("{server} cannot be reached ({error}): is `sunfire up` running, or is --server another?"),
+    }
+}

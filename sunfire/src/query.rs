@@ -1,0 +1,134 @@
+//! `sunfire query`: a question to a running console, answered on stdout with the exit code that says how complete it is.
+
+use crate::cli::QueryArguments;
+use crate::client;
+use crate::exit::{Exit, Failure};
+use crate::output::{Format, Row, write_rows};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+use std::io::{BufWriter, IsTerminal, Write};
+
+/// What a query answers.
+#[derive(Deserialize)]
+struct Answer {
+    /// Each as it came, so that no digit is lost on the way to stdout.
+    points: Vec<Box<RawValue>>,
+}
+
+/// A point, as far as a table shows it.
+#[derive(Deserialize)]
+struct WirePoint {
+    window: String,
+    group: Ordered<Option<String>>,
+    values: Ordered<Box<RawValue>>,
+    completeness: WireCompleteness,
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct WireCompleteness {
+    percent: Option<u64>,
+    ok: u64,
+    expected: u64,
+    records_percent: f64,
+}
+
+/// A JSON object whose order counts.
+struct Ordered<T>(Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Pairs<T> {
+            type Value = Ordered<T>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Ordered<T>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Ordered(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs(std::marker::PhantomData))
+    }
+}
+
+impl WirePoint {
+    /// Complete enough not to be called incomplete: an open window is not judged.
+    fn is_incomplete(&self) -> bool {
+        self.state != "open" && (self.completeness.percent != Some(100) || self.completeness.records_percent < 100.0)
+    }
+
+    fn row(self) -> Row {
+        let value = |(name, raw): (String, Box<RawValue>)| {
+            let text = match serde_json::from_str::<Option<String>>(raw.get()) {
+                Ok(text) => text,
+                Err(_) => Some(raw.get().to_owned()),
+            };
+            (name, text)
+        };
+        Row {
+            window: self.window,
+            group: self.group.0,
+            values: self.values.0.into_iter().map(value).collect(),
+            percent: self.completeness.percent.map(|percent| percent.to_string()),
+            ok: self.completeness.ok.to_string(),
+            expected: self.completeness.expected.to_string(),
+            records_percent: format!("{:.2}", self.completeness.records_percent),
+            state: self.state,
+        }
+    }
+}
+
+/// Runs `sunfire query`.
+///
+/// # Errors
+/// With the exit code that says whose mistake it is.
+pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
+    let answer = client::get::<Answer>(&arguments.server, "/api/v1/query", &[("q", &arguments.query)])?;
+    for warning in &answer.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let raw = answer.data.map(|data| data.points).unwrap_or_default();
+    let points: Vec<WirePoint> = raw
+        .iter()
+        .map(|point| serde_json::from_str(point.get()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| {
+            Failure::usage(format!(
+                "the console answers in another form than this program reads: {error}"
+            ))
+        })?;
+    // A window that is missing altogether is told by a warning.
+    let is_incomplete = points.iter().any(WirePoint::is_incomplete) || !answer.warnings.is_empty();
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let format = arguments.format.unwrap_or(if std::io::stdout().is_terminal() {
+        Format::Table
+    } else {
+        Format::Json
+    });
+    match format {
+        Format::Json => {
+            for point in &raw {
+                writeln!(out, "{}", point.get())?;
+            }
+        }
+        Format::Table | Format::Csv => {
+            let rows: Vec<Row> = points.into_iter().map(WirePoint::row).collect();
+            write_rows(&rows, format, &mut out)?;
+        }
+    }
+    out.flush()?;
+    Ok(if is_incomplete {
+        Exit::Incomplete
+    } else {
+        Exit::Complete
+    })
+}
