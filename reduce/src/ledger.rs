@@ -4,6 +4,8 @@
 //! writes what [`Ledger::changes`] says, and tells the outcome. A window is *hot* while its cells are in memory, *cold*
 //! while only a line about it is; a window that is done is not even that, but the store has it.
 
+#[cfg(test)]
+mod histories;
 mod repair;
 mod report;
 #[cfg(test)]

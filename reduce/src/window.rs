@@ -12,8 +12,6 @@
 //! 5. else a Map's word is taken; if there is none, what was published; if there is none, it is open for a while.
 
 mod judge;
-#[cfg(test)]
-mod tests;
 
 use crate::completeness::Hosts;
 use crate::pieces::{Piece, Proofs, StoredCell, cell_row, proofs_row};

@@ -1,1 +1,0 @@
-//! Windows, case by case.
