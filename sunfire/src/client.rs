@@ -28,6 +28,9 @@ pub struct ServerArguments {
 pub struct ApiAnswer<T> {
     /// What was asked for; absent where there is an error.
     pub data: Option<T>,
+    /// Whether something over and done is incomplete.
+    #[serde(default)]
+    pub partial: bool,
     /// What the reader should know.
     #[serde(default)]
     pub warnings: Vec<String>,

@@ -106,8 +106,8 @@ pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
                 "the console answers in another form than this program reads: {error}"
             ))
         })?;
-    // A window that is missing altogether is told by a warning.
-    let is_incomplete = points.iter().any(WirePoint::is_incomplete) || !answer.warnings.is_empty();
+    // The console also knows of windows that are missing altogether.
+    let is_incomplete = answer.partial || points.iter().any(WirePoint::is_incomplete);
     let mut out = BufWriter::new(std::io::stdout().lock());
     let format = arguments.format.unwrap_or(if std::io::stdout().is_terminal() {
         Format::Table

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 use sunfire_tests::binary;
-use sunfire_tests::live::api::{Point, get, hosts_ok, query};
+use sunfire_tests::live::api::{Point, get, hosts_ok, query, until_stored};
 use sunfire_tests::live::fleet::{Fleet, LocalAgent};
 use sunfire_tests::live::ledger::{Entry, Sum};
 use sunfire_tests::live::up::Up;
@@ -234,6 +234,9 @@ fn every_answer_of_a_live_fleet_is_what_was_written() {
     let clock = lika::seam::Clock::system();
     let writing = clock.deadline_in(WRITING);
     let mut seen = Seen::default();
+    for (monitor, _) in MONITORS {
+        until_stored(&up.server, monitor);
+    }
     let mut is_killed = false;
     while !clock.has_passed(writing) {
         let second = (WRITING - clock.remaining(writing)).as_secs();

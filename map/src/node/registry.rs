@@ -136,7 +136,10 @@ fn with_labels(pattern: &str, labels: &BTreeMap<String, String>) -> String {
     let mut rest = pattern;
     while let Some((before, after)) = rest.split_once("${") {
         path.push_str(before);
-        match after.split_once('}').and_then(|(name, tail)| Some((labels.get(name)?, tail))) {
+        match after
+            .split_once('}')
+            .and_then(|(name, tail)| Some((labels.get(name)?, tail)))
+        {
             Some((value, tail)) => {
                 path.push_str(value);
                 rest = tail;

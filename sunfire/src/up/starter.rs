@@ -97,6 +97,9 @@ mod tests {
         assert_eq!(monitor.log.as_deref(), Some("/var/lib/it's \"here\"/http.log"));
         assert_eq!((monitor.name.as_str(), monitor.window_ms), ("sunfire_http", 1000));
         let path = &monitor.group_by[0];
-        assert_eq!((path.name.as_str(), &path.column), ("path", &Column::Field("path".to_owned())));
+        assert_eq!(
+            (path.name.as_str(), &path.column),
+            ("path", &Column::Field("path".to_owned()))
+        );
     }
 }

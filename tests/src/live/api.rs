@@ -61,6 +61,26 @@ pub fn query(server: &str, mql: &str) -> Vec<Point> {
     points.iter().map(point).collect()
 }
 
+/// Waits until a monitor has its first points.
+///
+/// # Panics
+/// If it gets none.
+pub fn until_stored(server: &str, monitor: &str) {
+    let clock = lika::seam::Clock::system();
+    let deadline = clock.deadline_in(PATIENCE);
+    let is_there = || {
+        let monitors = get(server, "/api/v1/monitors", &[]);
+        let monitors = monitors["data"]["monitors"].as_array().cloned().unwrap_or_default();
+        monitors
+            .iter()
+            .any(|known| known["name"] == monitor && !known["newest"].is_null())
+    };
+    while !is_there() {
+        assert!(!clock.has_passed(deadline), "{monitor} has no points");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+}
+
 fn point(point: &Value) -> Point {
     let completeness = &point["completeness"];
     let count = |value: &Value| value.as_u64().unwrap_or_default();
