@@ -256,8 +256,14 @@ impl Keeper {
 
     fn keep_leases(&mut self, now_ns: i64, events: &mut Vec<(Kind, String)>, refused: &mut Vec<String>) -> Poll {
         let wanted = self.wanted();
-        let begin =
-            |(monitor, wanted): (&String, &Wanted)| self.leases.turn(monitor, wanted, now_ns, self.setup.back_ns);
+        let begin = |(monitor, wanted): (&String, &Wanted)| {
+            // Of the hosts' own figures nobody has any from before they are asked: they begin with the next window.
+            let back_ns = match wanted.definition {
+                Definition::Yaml(_) => self.setup.back_ns,
+                Definition::System => -wanted.window_ns,
+            };
+            self.leases.turn(monitor, wanted, now_ns, back_ns)
+        };
         let mut turns: Vec<Turn> = wanted.iter().filter_map(begin).collect();
         if self.directory.wholeness() == Wholeness::Whole {
             let gone = self

@@ -7,17 +7,16 @@ use reduce::protocol::BelowWindow;
 use reduce::stored::{StoredHeader, decode};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
-use store::{Store, StoreError, StoredWindow};
+use store::{StoreError, StoreHandle, StoredWindow};
 
 /// Windows asked for at a time; headers only, so that a page is a megabyte or two.
 const PAGE: usize = 10_000;
 /// Most windows below 100 % taken from the store in one audit, and most that it finds missing.
 const AUDIT_MAX: usize = 5_000;
 
-/// The store, as far as a Brain reads it: [`store::Store`] without the rest, asynchronous.
+/// The store, as far as a Brain reads it: [`StoreHandle`] without the rest.
 pub trait WindowStore: Send + Sync + 'static {
-    /// As [`Store::windows`], without bodies.
+    /// As [`StoreHandle::windows`], without bodies.
     fn windows<'a>(
         &'a self,
         monitor: &'a str,
@@ -25,7 +24,7 @@ pub trait WindowStore: Send + Sync + 'static {
         most: usize,
     ) -> BoxedFuture<'a, Result<Vec<StoredWindow>, StoreError>>;
 
-    /// As [`Store::undone`].
+    /// As [`StoreHandle::undone`].
     fn undone<'a>(
         &'a self,
         monitor: &'a str,
@@ -34,41 +33,14 @@ pub trait WindowStore: Send + Sync + 'static {
     ) -> BoxedFuture<'a, Result<Vec<StoredWindow>, StoreError>>;
 }
 
-/// A store of this process, asked on threads that may wait for the disk.
-pub struct LocalStore(Arc<dyn Store>);
-
-impl LocalStore {
-    /// Asks this store.
-    pub fn new(store: Arc<dyn Store>) -> LocalStore {
-        LocalStore(store)
-    }
-
-    fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> BoxedFuture<'static, Result<T, StoreError>> {
-        let store = Arc::clone(&self.0);
-        Box::pin(async move {
-            let answered = tokio::task::spawn_blocking(move || question(&*store)).await;
-            answered.unwrap_or_else(|error| {
-                Err(StoreError::Failed {
-                    operation: "answering",
-                    why: error.to_string(),
-                })
-            })
-        })
-    }
-}
-
-impl WindowStore for LocalStore {
+impl WindowStore for StoreHandle {
     fn windows<'a>(
         &'a self,
         monitor: &'a str,
         range: Range<i64>,
         most: usize,
     ) -> BoxedFuture<'a, Result<Vec<StoredWindow>, StoreError>> {
-        let monitor = monitor.to_owned();
-        self.ask(move |store| store.windows(&monitor, range, most, false))
+        Box::pin(StoreHandle::windows(self, monitor, range, most, false))
     }
 
     fn undone<'a>(
@@ -77,8 +49,7 @@ impl WindowStore for LocalStore {
         range: Range<i64>,
         most: usize,
     ) -> BoxedFuture<'a, Result<Vec<StoredWindow>, StoreError>> {
-        let monitor = monitor.to_owned();
-        self.ask(move |store| store.undone(&monitor, range, most))
+        Box::pin(StoreHandle::undone(self, monitor, range, most))
     }
 }
 

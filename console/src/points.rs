@@ -1,7 +1,7 @@
 //! What the console needs of a store: reading, and nothing else.
 //!
-//! A trait of its own, so that the console runs over the store of its own process, over one on another node, and over
-//! a table in a test alike.
+//! A trait of its own, so that the console runs over a [`StoreHandle`] (a store of its own process, or one on another
+//! node) and over a table in a test alike.
 
 use lika::seam::BoxedFuture;
 use std::ops::Range;

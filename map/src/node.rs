@@ -35,6 +35,7 @@ use service::MapService;
 use source::lock;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -97,7 +98,7 @@ pub struct MapConfig {
     /// Its role (`map`), name, and the token that Reduces prove to it.
     pub identity: Identity,
     /// The token that it proves to agents; [`agent::binding::OPEN_TOKEN`] for those that listen without.
-    pub agent_token: Token,
+    pub agent_tokens: AgentTokens,
     /// Time.
     pub clock: Clock,
     /// Chance.
@@ -171,6 +172,30 @@ fn keeper_options() -> Options {
             within: Duration::from_secs(60),
         },
         ..Options::named("inputs")
+    }
+}
+
+/// The secrets that agents ask for.
+#[derive(Debug, Clone)]
+pub struct AgentTokens {
+    /// Of all agents that are not named.
+    pub default: Token,
+    /// Of agents that have one of their own, by the address they listen at.
+    pub by_address: BTreeMap<String, Token>,
+}
+
+impl AgentTokens {
+    /// One secret for all agents.
+    pub fn common(token: Token) -> Self {
+        Self {
+            default: token,
+            by_address: BTreeMap::new(),
+        }
+    }
+
+    /// The secret of an agent.
+    pub fn of(&self, address: &str) -> &Token {
+        self.by_address.get(address).unwrap_or(&self.default)
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Terms {
 #[derive(Debug, Default)]
 struct Entry {
     /// The window, while it is hot.
-    window: Option<Window>,
+    window: Option<Box<Window>>,
     /// Whether the store has it.
     is_stored: bool,
     /// Whether its pieces were dropped.
@@ -66,7 +66,7 @@ struct Entry {
     waiting: Vec<(Arc<str>, Cell)>,
     pardoned: BTreeSet<Arc<str>>,
     /// What another owner's write kept from being written.
-    unwritten: Option<Window>,
+    unwritten: Option<Box<Window>>,
 }
 
 /// All windows of one monitor's version.
@@ -258,7 +258,7 @@ impl Ledger {
     pub fn tick(&mut self, now_ns: i64) -> i64 {
         let length_ns = self.length_ns();
         let mut made = 0;
-        while self.cursor_ns <= now_ns && made < TURN_WINDOWS && self.is_within(self.cursor_ns) {
+        while self.cursor_ns <= now_ns && self.dirty.len() + made < TURN_WINDOWS && self.is_within(self.cursor_ns) {
             let start_ns = self.cursor_ns;
             self.cursor_ns = start_ns.saturating_add(length_ns);
             if !self.entries.contains_key(&start_ns) && !self.is_done(start_ns) {
@@ -300,7 +300,7 @@ impl Ledger {
     /// A window of which the store has nothing. It is published when its end is past, or something was read of it.
     fn make(&mut self, start_ns: i64) {
         let entry = Entry {
-            window: Some(Window::new(start_ns)),
+            window: Some(Box::new(Window::new(start_ns))),
             ..Entry::default()
         };
         self.entries.insert(start_ns, entry);
@@ -356,14 +356,24 @@ impl Ledger {
         self.dirty.contains(&start_ns)
     }
 
-    /// Whether something is to be written at all.
+    /// Whether anything can be worked on.
     pub fn has_work(&self) -> bool {
-        !self.dirty.is_empty()
+        self.ready().next().is_some()
     }
 
-    /// What to work on next, the newest windows first: people look at those.
+    /// Windows that can be worked on, the newest first: people look at those. One that names a version of the inventory
+    /// that nobody knows has to wait, since it cannot be told who was ok.
+    fn ready(&self) -> impl Iterator<Item = i64> {
+        let known = |start_ns: &&i64| {
+            let version = self.entries.get(start_ns).map(|entry| entry.inventory_version);
+            version.is_some_and(|version| version.is_none_or(|version| self.knows_roll(version)))
+        };
+        self.dirty.iter().rev().filter(known).copied()
+    }
+
+    /// What to work on next.
     pub fn next_batch(&self) -> Batch {
-        let mut windows: Vec<i64> = self.dirty.iter().rev().take(BATCH_WINDOWS).copied().collect();
+        let mut windows: Vec<i64> = self.ready().take(BATCH_WINDOWS).collect();
         windows.reverse();
         let mut loads: Vec<Range<i64>> = Vec::new();
         let length_ns = self.length_ns();
@@ -431,7 +441,7 @@ impl Ledger {
         }
         entry.is_closed = window.is_closed();
         if let Some(unwritten) = entry.unwritten.take() {
-            window.take_over(unwritten);
+            window.take_over(*unwritten);
         }
         for host in std::mem::take(&mut entry.pardoned) {
             window.pardon(&host);
@@ -439,7 +449,7 @@ impl Ledger {
         for (host, cell) in std::mem::take(&mut entry.waiting) {
             window.take(&shape, &host, cell);
         }
-        entry.window = Some(window);
+        entry.window = Some(Box::new(window));
     }
 
     /// What the windows of a batch would say now. Those that are not loaded, or whose inventory is not known, are left
@@ -571,9 +581,16 @@ impl Ledger {
             }
         }
         let oldest_ns = self.entries.keys().next().copied().unwrap_or(self.cursor_ns);
-        self.timelines
-            .values_mut()
-            .for_each(|timeline| timeline.forget_before(oldest_ns.min(self.cursor_ns)));
+        self.timelines.retain(|_, timeline| {
+            timeline.forget_before(oldest_ns.min(self.cursor_ns));
+            !timeline.is_empty()
+        });
+        let named: BTreeSet<u64> = self
+            .entries
+            .values()
+            .filter_map(|entry| entry.inventory_version)
+            .collect();
+        self.rolls.retain(|version, _| named.contains(version));
     }
 
     /// Windows in memory.

@@ -5,13 +5,16 @@
 //! host table. Both are small and never change within their version.
 
 use crate::completeness::Hosts;
-use crate::point::{Flag, WindowState};
-use map::partial::Losses;
+use crate::point::{Flag, Point, WindowState};
+use crate::publish::{Facts, Publisher};
+use map::groups::GROUPS_KEPT;
+use map::partial::{Losses, WindowPartial};
 use map::plan::Shape;
 use map::verdict::HostState;
 use map::wire::WirePartial;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
+use store::StoredWindow;
 
 /// Kind of the document that holds a [`Shape`]; its name is the monitor's, its version the monitor's.
 pub const SHAPE: &str = "shape";
@@ -89,6 +92,18 @@ impl HostTable {
     }
 }
 
+impl StoredHeader {
+    /// What the window's points say beside their values.
+    pub fn facts(&self, revision: u64) -> Facts {
+        Facts {
+            hosts: self.hosts.hosts(),
+            state: self.state,
+            flags: self.flags.clone(),
+            revision,
+        }
+    }
+}
+
 /// The groups of a window after the last merge, still mergeable with other windows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredBody {
@@ -121,6 +136,31 @@ pub fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T
         what,
         why: error.to_string(),
     })
+}
+
+impl StoredBody {
+    /// The groups, to be shown or to be merged with those of other windows of the same shape.
+    ///
+    /// # Errors
+    /// If they are not of this shape.
+    pub fn into_partial(self, shape: &Shape) -> Result<WindowPartial, Unreadable> {
+        let partial = self.partial.into_partial(&shape.kinds, GROUPS_KEPT);
+        partial.map_err(|error| Unreadable {
+            what: "body",
+            why: error.to_string(),
+        })
+    }
+}
+
+/// The points of a stored window, by the same code as those of `eval`.
+///
+/// # Errors
+/// If header or body are of another shape or version.
+pub fn points(shape: &Shape, window: &StoredWindow) -> Result<Vec<Point>, Unreadable> {
+    let header: StoredHeader = decode("header", &window.header)?;
+    let body: StoredBody = decode("body", &window.body)?;
+    let facts = header.facts(window.fence.revision);
+    Ok(Publisher::new(shape).window(window.window_ns, &facts, &body.into_partial(shape)?))
 }
 
 /// A window's [`Shape`] from its document.

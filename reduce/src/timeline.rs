@@ -109,6 +109,11 @@ impl Timeline {
         self.runs.drain(..excess);
     }
 
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     /// Forgets what was said of windows that start before this.
     pub fn forget_before(&mut self, start_ns: i64) {
         self.runs.retain(|run| start_ns < run.range.end);

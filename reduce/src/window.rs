@@ -84,9 +84,9 @@ pub struct Window {
     /// Hosts whose cells changed since the last publication.
     touched: BTreeSet<Arc<str>>,
     published: Option<Published>,
-    /// The highest revision that was tried: a write of which nobody knows whether it happened is never repeated with
-    /// other content.
-    tried: u64,
+    /// The revision that the store is known to have. What is written has exactly the next one: if anybody else wrote in
+    /// between, the store refuses it, and what is there is read first (M4).
+    revision: u64,
     /// Which cells the published body was made of, if that is known.
     counted: Option<Vec<CellKey>>,
 }
@@ -208,7 +208,7 @@ impl Window {
     /// If something cannot be read.
     pub fn load(shape: &Shape, version: u64, stored: StoredWindow, pieces: &[StoredPiece]) -> Result<Self, Unreadable> {
         let mut window = Self::new(stored.window_ns);
-        window.tried = stored.fence.revision;
+        window.revision = stored.fence.revision;
         let header: StoredHeader = decode("header", &stored.header)?;
         let mut proofs = None;
         for piece in pieces {
@@ -323,7 +323,6 @@ impl Window {
 
     /// Takes over what another owner's write kept this one's window from writing.
     pub fn take_over(&mut self, unwritten: Window) {
-        self.tried = self.tried.max(unwritten.tried);
         self.refused.extend(unwritten.refused);
         for (key, kept) in unwritten.cells {
             if self.cells.get(&key).is_none_or(|ours| ours.version < kept.version) {
@@ -377,7 +376,7 @@ impl Window {
     }
 
     /// What is to be written so that the store says the same; `None` if it does already.
-    pub fn change(&mut self, finished: Finished, monitor_version: u64, epoch: u64) -> Option<Change> {
+    pub fn change(&self, finished: Finished, monitor_version: u64, epoch: u64) -> Option<Change> {
         let Finished {
             judgement,
             counted,
@@ -409,12 +408,10 @@ impl Window {
         if is_same && self.touched.is_empty() {
             return None;
         }
-        // Refusals and touches that changed nothing else are known from here on.
-        self.tried += 1;
         let published = Published {
             fence: Fence {
                 epoch,
-                revision: self.tried,
+                revision: self.revision + 1,
             },
             done,
             header,
@@ -438,6 +435,7 @@ impl Window {
         }
         self.touched.clear();
         self.counted = change.counted;
+        self.revision = change.published.fence.revision;
         self.published = Some(change.published);
     }
 }

@@ -148,6 +148,9 @@ pub struct UpArguments {
     /// Where the console listens [default: 127.0.0.1:7800]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
+    /// A file with the token that the agents of the inventory ask for [default: they are open on loopback]
+    #[arg(long, value_name = "FILE")]
+    pub agents_token_file: Option<PathBuf>,
     /// A file with the bearer token that the console asks for; needed beyond loopback
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,

@@ -9,5 +9,6 @@ pub mod binary;
 pub mod compare;
 pub mod engine;
 pub mod generator;
+pub mod live;
 pub mod oracle;
 pub mod skip;

@@ -210,6 +210,8 @@ fn the_system_table_is_of_all_hosts() {
     let query = "select avg(cpu) as cpu from log '/s' group by host every 5s";
     stage.system = Some(configs::parse_mql(query).expect("a query"));
     stage.restart();
+    let from_s = stage.tasks()[0].2;
+    assert!(from_s > 0 && from_s <= 6, "it begins with the next window: {from_s}");
     assert_eq!(stage.tasks().len(), 1);
     let state = stage.known().monitors[0].clone();
     assert_eq!(

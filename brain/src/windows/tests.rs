@@ -6,8 +6,9 @@ use map::partial::Losses;
 use reduce::point::WindowState;
 use reduce::stored::{HostTable, encode};
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use store::Fence;
+use store::Store;
 
 const S: i64 = 1_000_000_000;
 const OURS: u64 = 7;
@@ -178,55 +179,34 @@ fn an_audit_finds_what_is_below_what_is_missing_and_what_came() {
 }
 
 #[test]
-fn a_local_store_is_asked_beside_the_runtime() {
-    struct Broken;
-    impl Store for Broken {
-        fn write(&self, _: &[store::WindowWrite]) -> Result<Vec<store::WriteOutcome>, StoreError> {
-            Ok(Vec::new())
-        }
-        fn windows(
-            &self,
-            _: &str,
-            range: Range<i64>,
-            most: usize,
-            bodies: bool,
-        ) -> Result<Vec<StoredWindow>, StoreError> {
-            assert!(!bodies);
-            let shelf = Shelf::default().with(5, &[(range.start / S, true, OURS, OK)]);
-            Ok(shelf.list(range, most, false))
-        }
-        fn newest(&self, _: &str, _: usize) -> Result<Vec<StoredWindow>, StoreError> {
-            Ok(Vec::new())
-        }
-        fn undone(&self, _: &str, _: Range<i64>, _: usize) -> Result<Vec<StoredWindow>, StoreError> {
-            panic!("told to")
-        }
-        fn pieces(&self, _: &str, _: Range<i64>) -> Result<Vec<store::StoredPiece>, StoreError> {
-            Ok(Vec::new())
-        }
-        fn monitors(&self) -> Result<Vec<String>, StoreError> {
-            Ok(Vec::new())
-        }
-        fn put_document(&self, _: &store::Document) -> Result<(), StoreError> {
-            Ok(())
-        }
-        fn documents(&self, _: &str, _: &str) -> Result<Vec<store::Document>, StoreError> {
-            Ok(Vec::new())
-        }
-        fn remove_before(&self, _: i64, _: usize) -> Result<u64, StoreError> {
-            Ok(0)
-        }
-        fn status(&self) -> Result<store::StoreStatus, StoreError> {
-            Ok(store::StoreStatus::default())
-        }
-    }
+fn the_handle_of_a_store_answers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let embedded = store::EmbeddedStore::open(folder.path()).expect("a store");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    let local = LocalStore::new(Arc::new(Broken));
-    let windows = runtime
-        .block_on(local.windows("m", 100 * S..200 * S, 10))
-        .expect("windows");
-    assert_eq!(windows.len(), 1);
-    assert!(runtime.block_on(local.undone("m", 0..1, 10)).is_err());
+    let handle = StoreHandle::local(Arc::new(embedded));
+    let write = |start_s: i64, done: bool| store::WindowWrite {
+        monitor: "m".to_owned(),
+        window_ns: start_s * S,
+        length_ns: 5 * S,
+        fence: Fence { epoch: 1, revision: 1 },
+        done,
+        header: Vec::new(),
+        body: vec![1],
+        pieces: store::PieceChange::Upsert(Vec::new()),
+    };
+    let written = runtime.block_on(handle.write(vec![write(100, true), write(105, false)]));
+    assert_eq!(written.expect("written").len(), 2);
+    let asked: &dyn WindowStore = &handle;
+    let starts = |windows: Result<Vec<StoredWindow>, StoreError>| -> Vec<i64> {
+        let windows = windows.expect("windows");
+        assert!(windows.iter().all(|window| window.body.is_empty()));
+        windows.iter().map(|window| window.window_ns / S).collect()
+    };
+    assert_eq!(
+        starts(runtime.block_on(asked.windows("m", 0..i64::MAX, 10))),
+        [100, 105]
+    );
+    assert_eq!(starts(runtime.block_on(asked.undone("m", 0..i64::MAX, 10))), [105]);
 }

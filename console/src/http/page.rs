@@ -15,8 +15,8 @@ struct Asset {
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// What is shown where this build has no page.
-const NO_PAGE: &str = "<!doctype html><meta charset=utf-8><title>Sunfire</title><h1>Sunfire</h1><p>This build has no web \
-    page. The API is below <a href=/api/v1/monitors>/api/v1</a>, described in <a href=/openapi.json>/openapi.json</a>.";
+const NO_PAGE: &str = "<!doctype html><meta charset=utf-8><title>Sunfire</title><h1>Sunfire</h1><p>This build has no \
+    web page. The API is below <a href=/api/v1/monitors>/api/v1</a>, see <a href=/openapi.json>openapi.json</a>.";
 
 /// Only what comes from here may be loaded or run, and nobody may frame the page.
 pub(super) const CONTENT_SECURITY_POLICY: &str =

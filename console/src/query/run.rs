@@ -50,6 +50,8 @@ pub async fn run(store: &dyn Points, text: &str, now_ns: i64) -> Result<Answer, 
     let name = query.source.value.clone();
     let (shapes, newest) = shapes(store, text, &query).await?;
     let mut evaluation = Evaluation::new(text, query, shapes, newest, now_ns)?;
+    let older = store.windows(&name, i64::MIN..evaluation.windows.start, 1).await?;
+    evaluation.has_older = !older.is_empty();
     let mut next_ns = evaluation.windows.start;
     let mut most = PAGE_WINDOWS_FIRST;
     loop {
@@ -142,6 +144,8 @@ struct Evaluation {
     read_bytes: u64,
     gaps: Gaps,
     next_window_ns: i64,
+    /// Whether windows are stored that start before those that are read.
+    has_older: bool,
     has_open_hole: bool,
     warnings: Vec<String>,
 }
@@ -217,6 +221,7 @@ impl Evaluation {
             read: 0,
             read_bytes: 0,
             gaps: Gaps::default(),
+            has_older: false,
             has_open_hole: false,
             warnings: Vec::new(),
         })
@@ -246,7 +251,11 @@ impl Evaluation {
     fn take(&mut self, window: StoredWindow) -> Result<(), QueryError> {
         let header: StoredHeader = decode("header", &window.header).map_err(unreadable)?;
         let length_ns = window.length_ns.max(1);
-        self.gaps.add(self.next_window_ns, window.window_ns, length_ns);
+        if self.read == 1 && !self.has_older {
+            self.warn_of_beginning(window.window_ns);
+        } else {
+            self.gaps.add(self.next_window_ns, window.window_ns, length_ns);
+        }
         self.next_window_ns = self.next_window_ns.max(window.window_ns.saturating_add(length_ns));
         let step_ns = match &self.query.every_ms {
             Some(_) => self.main.step_ns,
@@ -263,6 +272,18 @@ impl Evaluation {
             return Err(too_much("groups", POINTS_MAX));
         }
         Ok(())
+    }
+
+    /// Before its first window a monitor has no values that could be missing from an answer; that is said all the same.
+    fn warn_of_beginning(&mut self, first_ns: i64) {
+        if first_ns > self.next_window_ns {
+            let first = rfc3339(first_ns);
+            let why = "it began then, or older ones were removed by age";
+            self.warn(format!(
+                "there are no windows of `{}` before {first}: {why}; they are gaps, not zeros",
+                self.monitor
+            ));
+        }
     }
 
     fn content(&mut self, header: &StoredHeader, window: &StoredWindow) -> Content {

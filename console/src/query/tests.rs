@@ -404,6 +404,38 @@ fn windows_that_are_not_stored_are_said() {
     assert!(answer.is_partial);
 }
 
+/// Before a monitor's first window nothing can be missing; between its windows it can.
+#[test]
+fn the_beginning_of_a_monitor_is_said() {
+    let mut world = World::default();
+    world.monitor("m", 1, MQL);
+    let window = |start_s| Window {
+        start_s,
+        hosts: BOTH,
+        ..Window::default()
+    };
+    (80..120).step_by(10).for_each(|start_s| world.store(&window(start_s)));
+    let answer = ask(&world, "select n from m");
+    assert_eq!(
+        (answer.points.len(), answer.is_partial),
+        (4, false),
+        "{:?}",
+        answer.warnings
+    );
+    let warning = "there are no windows of `m` before 1970-01-01T00:01:20Z: it began then, or older ones were removed by \
+                   age; they are gaps, not zeros";
+    assert_eq!(answer.warnings, [warning]);
+    // A step that begins before the monitor did is not whole.
+    assert!(ask(&world, "select n from m every 1m").is_partial);
+    world.store(&window(-10));
+    let answer = ask(&world, "select n from m");
+    assert!(
+        answer.is_partial && answer.warnings[0].starts_with("8 windows are not stored"),
+        "{:?}",
+        answer.warnings
+    );
+}
+
 /// What is not over yet is open, and no reason to call the answer incomplete.
 #[test]
 fn the_present_step_is_open() {

@@ -11,8 +11,8 @@ const NOW_S: i64 = 1_795_850_000;
 fn world() -> World {
     let http = "select count() as requests, count(status >= 500) as errors, p99(ms) as p99_ms, avg(ms) as avg_ms, \
                 distinct(user) as users parse logfmt group by field('path'), status, host every 1s";
-    let system = "select avg(cpu) as \"cpu.util\", max(load1) as \"load.load1\" parse logfmt group by host, app, zone, mount \
-                  every 5s";
+    let system = "select avg(cpu) as \"cpu.util\", max(load1) as \"load.load1\" parse logfmt group by host, app, zone, \
+                  mount every 5s";
     let monitors = [
         ("sunfire_http", http),
         ("system", system),

@@ -119,7 +119,10 @@ proptest! {
     #[test]
     fn a_limit_folds_and_loses_nothing(lines in prop::collection::vec(any_line(), 0..60), limit in 1..10_usize) {
         let fine = world(&lines, 6, 10, "a, b", 1);
-        let total = |points: &[[Value; 3]]| -> f64 { points.iter().filter_map(|point| point[2]["total"].as_f64()).sum() };
+        let totals = |points: &[[Value; 3]]| -> Vec<f64> {
+            points.iter().filter_map(|point| point[2]["total"].as_f64()).collect()
+        };
+        let total = |points: &[[Value; 3]]| -> f64 { totals(points).iter().sum() };
         let all = points(&fine, "select n, total from m group by a, b every 30s");
         let some = points(&fine, &format!("select n, total from m group by a, b every 30s limit {limit}"));
         prop_assert!((total(&all) - total(&some)).abs() < 1e-6);

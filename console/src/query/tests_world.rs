@@ -14,7 +14,7 @@ use reduce::point::{Flag, WindowState};
 use reduce::stored::{HOSTS, HostTable, SHAPE, StoredBody, StoredHeader, encode};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use store::{Document, Fence, StoreError, StoreStatus, StoredWindow};
+use store::{Document, Fence, PieceChange, Store, StoreError, StoreStatus, StoredWindow, WindowWrite};
 
 pub(crate) const SECOND_NS: i64 = 1_000_000_000;
 
@@ -164,6 +164,24 @@ fn fold(wire: &mut WirePartial, plan: &Plan, texts: &[&str]) {
 }
 
 impl World {
+    /// Writes all of it into a real store.
+    pub(crate) fn write_to(&self, store: &dyn Store) -> Result<(), StoreError> {
+        self.documents
+            .iter()
+            .try_for_each(|document| store.put_document(document))?;
+        let writes = self.windows.iter().map(|((monitor, _), window)| WindowWrite {
+            monitor: monitor.clone(),
+            window_ns: window.window_ns,
+            length_ns: window.length_ns,
+            fence: window.fence,
+            done: window.done,
+            header: window.header.clone(),
+            body: window.body.clone(),
+            pieces: PieceChange::Drop,
+        });
+        store.write(&writes.collect::<Vec<_>>()).map(drop)
+    }
+
     fn answer<T: Send + 'static>(&self, value: T) -> BoxedFuture<'static, Result<T, StoreError>> {
         let result = match self.fails {
             false => Ok(value),

@@ -114,7 +114,7 @@ impl Stream {
         let before_ns = self.last_t_ns;
         let read = self.read(&mut Pull::new(key, port, pulled)).await;
         let (t_ns, is_new, condition) = match read {
-            Ok(t_ns) => (t_ns, true, self.condition(t_ns)),
+            Ok(t_ns) => (t_ns, true, self.condition(key, t_ns)),
             Err(Stop::Again) => {
                 pulled.more = true;
                 (self.last_t_ns.unwrap_or(now_ns), false, None)
@@ -169,7 +169,7 @@ impl Stream {
     }
 
     /// What keeps windows from being proved although everything was read.
-    fn condition(&mut self, t_ns: i64) -> Option<Condition> {
+    fn condition(&self, key: &InputKey, t_ns: i64) -> Option<Condition> {
         // A young file may begin with a header, or with the rest of a trace; but some file must have stamps.
         let is_any_stamped = self
             .generations
@@ -200,7 +200,7 @@ impl Stream {
             return Some((HostState::Unstamped, Some(format!("{path}: {why}"))));
         }
         if self.generations.all.is_empty() {
-            return Some((HostState::NoFile, None));
+            return Some((HostState::NoFile, Some(format!("no file is named {}", key.pattern))));
         }
         let ahead = self.greatest_ns().filter(|greatest| is_ahead(*greatest, t_ns));
         ahead.map(|greatest| {

@@ -54,7 +54,7 @@ impl AgentLink {
     fn start(shared: &Shared, address: &str) -> Self {
         let config = &shared.config;
         let mut identity = config.identity.clone();
-        identity.token = config.agent_token.clone();
+        identity.token = config.agent_tokens.of(address).clone();
         let dialling = Dialling {
             network: Arc::clone(&config.network),
             address: address.to_owned(),

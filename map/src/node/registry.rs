@@ -119,6 +119,37 @@ pub(super) fn labels(target: &HostTarget, app: Option<&str>) -> BTreeMap<String,
     labels
 }
 
+/// The input of a monitor's log on a host; `${label}` in its path stands for a label of the host.
+pub(super) fn input_key(monitor: &Monitor, pattern: &str, target: &HostTarget) -> InputKey {
+    InputKey {
+        address: target.address.clone(),
+        pattern: with_labels(pattern, &labels(target, monitor.app.as_deref())),
+        timestamp: monitor.timestamp.clone(),
+        timezone: monitor.timezone.clone(),
+    }
+}
+
+/// A path with its `${label}`s replaced. A label that the host does not have stays as it is written: no file has such
+/// a name, and the host says so.
+fn with_labels(pattern: &str, labels: &BTreeMap<String, String>) -> String {
+    let mut path = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once("${") {
+        path.push_str(before);
+        match after.split_once('}').and_then(|(name, tail)| Some((labels.get(name)?, tail))) {
+            Some((value, tail)) => {
+                path.push_str(value);
+                rest = tail;
+            }
+            None => {
+                path.push_str("${");
+                rest = after;
+            }
+        }
+    }
+    path + rest
+}
+
 /// A monitor's claims on one source: who of its hosts is counted there. Ordered, so that all agree on the first.
 type Claims = BTreeSet<(String, TaskId)>;
 type ClaimKey = (SourceKey, String, u64);
@@ -504,15 +535,9 @@ fn claim_key(key: &SourceKey, id: &TaskId) -> ClaimKey {
 
 fn place(input: InputTarget, compiled: &Compiled) -> HostPlace {
     let monitor = &compiled.monitor;
-    let address = input.target.address.clone();
     let key = match &monitor.log {
-        Some(pattern) => SourceKey::Log(InputKey {
-            address,
-            pattern: pattern.clone(),
-            timestamp: monitor.timestamp.clone(),
-            timezone: monitor.timezone.clone(),
-        }),
-        None => SourceKey::System(address),
+        Some(pattern) => SourceKey::Log(input_key(monitor, pattern, &input.target)),
+        None => SourceKey::System(input.target.address.clone()),
     };
     HostPlace {
         input,

@@ -4,7 +4,7 @@ use super::Shared;
 use super::port::AgentPort;
 use crate::definition::Compiled;
 use crate::input::{InputKey, Port, Subscription, reread};
-use crate::node::registry::labels;
+use crate::node::registry::{input_key, labels};
 use crate::protocol::{HostReport, HostTarget, TaskId};
 use crate::verdict::{HostState, Stage, VerdictRun};
 use lika::actor::Message;
@@ -63,12 +63,7 @@ async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> H
     link.known().await;
     let _agent = link.turn().await;
     let monitor = &windows.compiled.monitor;
-    let key = InputKey {
-        address: target.address.clone(),
-        pattern: pattern.clone(),
-        timestamp: monitor.timestamp.clone(),
-        timezone: monitor.timezone.clone(),
-    };
+    let key = input_key(monitor, pattern, &target);
     let subscription = Subscription {
         id: windows.id.clone(),
         epoch: windows.epoch,

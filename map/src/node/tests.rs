@@ -4,7 +4,7 @@ mod agents;
 mod scripted;
 
 use super::outbox::AckedCell;
-use super::{Limits, MapConfig, MapNode, start};
+use super::{AgentTokens, Limits, MapConfig, MapNode, start};
 use crate::input::{InputKey, Port, Pulled, Subscription};
 use crate::partial::Losses;
 use crate::protocol::{
@@ -78,7 +78,7 @@ impl Scene {
         };
         let config = MapConfig {
             identity: identity(ROLE),
-            agent_token: Token::new(OPEN_TOKEN).expect("long enough"),
+            agent_tokens: AgentTokens::common(Token::new(OPEN_TOKEN).expect("long enough")),
             clock: clock.clone(),
             randomness: Randomness::seeded(7),
             network: Arc::new(TwoSided {

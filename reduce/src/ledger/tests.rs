@@ -45,6 +45,9 @@ struct Desk {
     store: MemoryStore,
     ledger: Ledger,
     now_ns: i64,
+    /// So many of the next writes are done, and reported as failed.
+    unsure: u32,
+    is_deposed: bool,
 }
 
 impl Desk {
@@ -62,7 +65,13 @@ impl Desk {
             ledger.restore(&stored).expect("reads");
         }
         ledger.asked(3, asked(0));
-        Self { store, ledger, now_ns }
+        Self {
+            store,
+            ledger,
+            now_ns,
+            unsure: 0,
+            is_deposed: false,
+        }
     }
 
     /// A new owner that knows what the store knows.
@@ -73,13 +82,18 @@ impl Desk {
 
     fn at_s(&mut self, now_s: i64) -> &mut Self {
         self.now_ns = self.now_ns.max(now_s * SECOND_NS);
-        while self.ledger.tick(self.now_ns) <= self.now_ns {}
-        self.flush();
+        loop {
+            let next_ns = self.ledger.tick(self.now_ns);
+            self.flush();
+            if next_ns > self.now_ns || self.is_deposed {
+                break;
+            }
+        }
         self
     }
 
     fn flush(&mut self) {
-        while self.ledger.has_work() {
+        while self.ledger.has_work() && !self.is_deposed {
             let batch = self.ledger.next_batch();
             for range in &batch.loads {
                 let windows = self.store.windows_now("pay", range, usize::MAX);
@@ -91,16 +105,35 @@ impl Desk {
             assert!(!drafts.is_empty(), "nothing can be done of {batch:?}");
             let finished = drafts.into_iter().map(|draft| draft.merge(&shape)).collect();
             for (write, change) in self.ledger.changes(finished) {
-                match self.store.write_now(std::slice::from_ref(&write)).expect("works")[0] {
-                    store::WriteOutcome::Written => self.ledger.written(write.window_ns, change),
-                    _ => self.ledger.outrun(write.window_ns),
-                }
+                self.write(&write, change);
             }
             self.ledger.trim();
         }
     }
 
+    fn write(&mut self, write: &WindowWrite, change: Change) {
+        if self.is_deposed {
+            return;
+        }
+        let outcome = self.store.write_now(std::slice::from_ref(write)).expect("works")[0];
+        if self.unsure > 0 {
+            self.unsure -= 1;
+            return self.ledger.outrun(write.window_ns);
+        }
+        match outcome {
+            store::WriteOutcome::Written => self.ledger.written(write.window_ns, change),
+            store::WriteOutcome::Already => self.ledger.outrun(write.window_ns),
+            store::WriteOutcome::Refused { stored } => {
+                self.ledger.outrun(write.window_ns);
+                self.is_deposed = stored.epoch > self.ledger.task().epoch;
+            }
+        }
+    }
+
     fn hear(&mut self, memory: u64, report: HostReport) -> &mut Self {
+        if self.is_deposed {
+            return self;
+        }
         self.ledger.take_stream(3, memory, vec![report]);
         self.flush();
         self
@@ -420,22 +453,36 @@ enum Step {
         memory: u64,
         state: HostState,
     },
+    /// The same, to the owner before, which does not know yet that there is another.
+    HearOld { host: usize, level: u64, state: HostState },
     /// The same, read apart from the stream.
     Reread { host: usize, level: u64, window: i64 },
     /// Time goes on.
     Pass { seconds: i64 },
-    /// The owner is replaced; what it had not written is lost.
+    /// The owner is replaced on its node.
     Restart,
+    /// The owner takes a report in, and is gone before it has written it.
+    Crash { host: usize, level: u64 },
+    /// Another node becomes the owner, of a greater epoch.
+    Succeed,
+    /// The next writes are done, but nobody hears so.
+    Unsure { writes: u32 },
 }
 
 fn steps(states: &'static [HostState]) -> impl Strategy<Value = Vec<Step>> {
-    let hear = (0..HOSTS.len(), 0..=LEVELS, 1..4_u64, prop::sample::select(states));
+    let (host, level) = (|| 0..HOSTS.len(), || 0..=LEVELS);
+    let state = || prop::sample::select(states);
     let step = prop_oneof![
-        6 => hear.prop_map(|(host, level, memory, state)| Step::Hear { host, level, memory, state }),
-        1 => (0..HOSTS.len(), 0..=LEVELS, 0..WINDOWS)
+        8 => (host(), level(), 1..4_u64, state())
+            .prop_map(|(host, level, memory, state)| Step::Hear { host, level, memory, state }),
+        2 => (host(), level(), state()).prop_map(|(host, level, state)| Step::HearOld { host, level, state }),
+        2 => (host(), level(), 0..WINDOWS)
             .prop_map(|(host, level, window)| Step::Reread { host, level, window }),
-        2 => (1..7_i64).prop_map(|seconds| Step::Pass { seconds }),
+        3 => (1..7_i64).prop_map(|seconds| Step::Pass { seconds }),
         1 => Just(Step::Restart),
+        1 => (host(), level()).prop_map(|(host, level)| Step::Crash { host, level }),
+        1 => Just(Step::Succeed),
+        1 => (1..5_u32).prop_map(|writes| Step::Unsure { writes }),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -467,99 +514,104 @@ fn history_report(host: usize, level: u64, state: HostState) -> HostReport {
 }
 
 /// What was published of each window must only ever grow, and be exact.
+#[derive(Default)]
 struct Watcher {
     seen: usize,
-    before: BTreeMap<i64, (StoredHeader, BTreeSet<String>)>,
+    before: BTreeMap<i64, StoredHeader>,
+    /// Up to which level each (window, host) was acknowledged.
+    acknowledged: BTreeMap<(i64, usize), u64>,
+}
+
+fn ok_hosts(header: &StoredHeader) -> BTreeSet<&'static str> {
+    let states = HOSTS.into_iter().zip(header.hosts.states());
+    states
+        .filter(|(_, (state, _))| state.is_ok())
+        .map(|(host, _)| host)
+        .collect()
+}
+
+fn is_withdrawn(header: &StoredHeader, host: &str) -> bool {
+    header.withdrawn.iter().any(|(name, _)| name == host)
+}
+
+/// Records of a window by host, as the pieces in the store have them.
+fn stored_records(store: &MemoryStore, window: i64) -> BTreeMap<String, u64> {
+    let mut records = BTreeMap::new();
+    for piece in store.pieces_now("pay", &(ns(window)..ns(window + 1))) {
+        if let Some(crate::pieces::Piece::Cell { host, cell, .. }) = crate::pieces::read(&piece.row, 7).expect("reads")
+        {
+            *records.entry(host).or_default() += cell.partial.records;
+        }
+    }
+    records
 }
 
 impl Watcher {
-    /// `known`: the level that was heard of each (window, host).
-    fn watch(&mut self, store: &MemoryStore, known: &BTreeMap<(i64, usize), u64>) {
+    fn acknowledge(&mut self, host: usize, windows: Range<i64>, level: u64) {
+        for window in windows {
+            let known = self.acknowledged.entry((window, host)).or_default();
+            *known = level.max(*known);
+        }
+    }
+
+    fn watch(&mut self, store: &MemoryStore) {
+        self.only_grows(store);
+        for window in 0..WINDOWS {
+            let Some(header) = store.header(ns(window)) else {
+                continue;
+            };
+            let records = stored_records(store, window);
+            let of = |host: &str| records.get(host).copied().unwrap_or(0);
+            for (at, host) in HOSTS.iter().enumerate() {
+                let level = self.acknowledged.get(&(window, at)).copied().unwrap_or(0);
+                let heard: u64 = cells_at(at, window, level)
+                    .iter()
+                    .map(|cell| cell.partial.records)
+                    .sum();
+                assert!(
+                    of(host) >= heard,
+                    "{host} of {window} was acknowledged with {heard}: {records:?}"
+                );
+            }
+            let counted = |host: &&str| ok_hosts(&header).contains(*host) || is_withdrawn(&header, host);
+            let counted: u64 = HOSTS.iter().filter(|host| counted(host)).map(|host| of(host)).sum();
+            if header.state != WindowState::Open {
+                assert_eq!(header.records, counted, "{window}: {header:?}, {records:?}");
+                assert_eq!(store.groups(ns(window)).values().sum::<u64>(), counted);
+            }
+        }
+    }
+
+    /// Of every revision that was ever written.
+    fn only_grows(&mut self, store: &MemoryStore) {
         let history: Vec<_> = store.kept().history[self.seen..].to_vec();
         self.seen += history.len();
         for (start_ns, _, header) in history {
-            let window = start_ns / SECOND_NS;
-            if !(0..WINDOWS).contains(&window) {
-                continue;
-            }
-            let states = HOSTS.iter().zip(header.hosts.states());
-            let ok: BTreeSet<String> = states
-                .filter(|(_, (state, _))| state.is_ok())
-                .map(|(host, _)| (*host).to_owned())
-                .collect();
-            let withdrawn: BTreeSet<String> = header.withdrawn.iter().map(|(host, _)| host.clone()).collect();
-            if let Some((before, was_ok)) = self.before.get(&window)
-                && before.state != WindowState::Open
+            if let Some(before) = self
+                .before
+                .get(&start_ns)
+                .filter(|before| before.state != WindowState::Open)
             {
-                let lost: Vec<_> = was_ok
-                    .iter()
-                    .filter(|host| !ok.contains(*host) && !withdrawn.contains(*host))
-                    .collect();
-                assert!(lost.is_empty(), "{lost:?} are no longer ok in {window}: {header:?}");
+                let mut lost = ok_hosts(before);
+                lost.retain(|host| !ok_hosts(&header).contains(host) && !is_withdrawn(&header, host));
+                assert!(
+                    lost.is_empty(),
+                    "{lost:?} are no longer ok: {before:?}, then {header:?}"
+                );
                 assert_ne!(header.state, WindowState::Open, "a closed window never opens");
             }
-            if header.state != WindowState::Open && store.header(start_ns).as_ref() == Some(&header) {
-                let counted = HOSTS
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, host)| ok.contains(**host) || withdrawn.contains(**host));
-                let cells = counted.flat_map(|(host, _)| {
-                    let level = known.get(&(window, host)).copied().unwrap_or(0);
-                    cells_at(host, window, level)
-                });
-                let records: u64 = cells.map(|cell| cell.partial.records).sum();
-                assert_eq!(header.records, records, "{window}: {header:?}");
-            }
-            self.before.insert(window, (header, ok));
+            self.before.insert(start_ns, header);
         }
     }
 }
 
 fn play(steps: &[Step], finish: bool) -> Desk {
     let mut desk = Desk::new(task(&[(0, &HOSTS)]));
-    let mut known: BTreeMap<(i64, usize), u64> = BTreeMap::new();
-    let mut watcher = Watcher {
-        seen: 0,
-        before: BTreeMap::new(),
-    };
-    let mut learn = |host: usize, windows: Range<i64>, level: u64| {
-        for window in windows {
-            let known = known.entry((window, host)).or_default();
-            *known = level.max(*known);
-        }
-        known.clone()
-    };
+    let mut old: Option<Desk> = None;
+    let mut watcher = Watcher::default();
     for step in steps {
-        let known = match *step {
-            Step::Hear {
-                host,
-                level,
-                memory,
-                state,
-            } => {
-                desk.hear(memory, history_report(host, level, state));
-                learn(host, 0..WINDOWS, level)
-            }
-            Step::Reread { host, level, window } => {
-                let state = if level == LEVELS { Ok } else { NoFile };
-                let verdicts = vec![run(ns(window), ns(window + 1), state, Settled)];
-                desk.hear_reread(
-                    window..window + 1,
-                    report(HOSTS[host], cells_at(host, window, level), verdicts),
-                );
-                learn(host, window..window + 1, level)
-            }
-            Step::Pass { seconds } => {
-                let now_s = desk.now_ns / SECOND_NS + seconds;
-                desk.at_s(now_s);
-                learn(0, 0..0, 0)
-            }
-            Step::Restart => {
-                desk.restart();
-                learn(0, 0..0, 0)
-            }
-        };
-        watcher.watch(&desk.store, &known);
+        play_step(step, &mut desk, &mut old, &mut watcher);
+        watcher.watch(&desk.store);
     }
     if finish {
         // The protocol hands out again what was not acknowledged: in the end the last word of each is heard.
@@ -569,6 +621,55 @@ fn play(steps: &[Step], finish: bool) -> Desk {
         }
     }
     desk
+}
+
+fn play_step(step: &Step, desk: &mut Desk, old: &mut Option<Desk>, watcher: &mut Watcher) {
+    match *step {
+        Step::Hear {
+            host,
+            level,
+            memory,
+            state,
+        } => {
+            desk.hear(memory, history_report(host, level, state));
+            watcher.acknowledge(host, 0..WINDOWS, level);
+        }
+        Step::HearOld { host, level, state } => {
+            let Some(old) = old.as_mut().filter(|old| !old.is_deposed) else {
+                return;
+            };
+            old.now_ns = desk.now_ns;
+            old.hear(1, history_report(host, level, state));
+            if !old.is_deposed {
+                watcher.acknowledge(host, 0..WINDOWS, level);
+            }
+        }
+        Step::Reread { host, level, window } => {
+            let state = if level == LEVELS { Ok } else { NoFile };
+            let verdicts = vec![run(ns(window), ns(window + 1), state, Settled)];
+            desk.hear_reread(
+                window..window + 1,
+                report(HOSTS[host], cells_at(host, window, level), verdicts),
+            );
+            watcher.acknowledge(host, window..window + 1, level);
+        }
+        Step::Pass { seconds } => {
+            let now_s = desk.now_ns / SECOND_NS + seconds;
+            desk.at_s(now_s);
+        }
+        Step::Restart => desk.restart(),
+        Step::Crash { host, level } => {
+            desk.ledger.take_stream(3, 1, vec![history_report(host, level, Ok)]);
+            desk.restart();
+        }
+        Step::Succeed => {
+            let mut task = desk.ledger.task().clone();
+            task.epoch += 1;
+            let successor = Desk::on(desk.store.clone(), task, desk.now_ns);
+            *old = Some(std::mem::replace(desk, successor));
+        }
+        Step::Unsure { writes } => desk.unsure = writes,
+    }
 }
 
 proptest! {

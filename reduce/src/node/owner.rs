@@ -16,7 +16,7 @@ use lika::node::CallError;
 use lika::seam::Backoff;
 use map::protocol::{HostTarget, MapAnswer};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -97,6 +97,8 @@ pub(super) struct Owner {
     pub(super) repairs: Repairs,
     pub(super) deposed_by: Option<u64>,
     flush_is_due: bool,
+    /// Versions of the inventory that windows name and of which even the store has no list.
+    missing_rolls: Vec<u64>,
     tick: (u64, i64),
     store_failures: u32,
     /// Whether the store is left alone until the next look at the clock.
@@ -114,8 +116,6 @@ enum StoreTrouble {
     Failed(#[from] StoreError),
     #[error(transparent)]
     Unreadable(#[from] crate::stored::Unreadable),
-    #[error("the store has no list of the hosts of inventory version {0}, which its windows name")]
-    NoRoll(u64),
     #[error("merging failed: {0}")]
     Merging(#[from] lika::pool::PoolError),
 }
@@ -146,6 +146,7 @@ impl Owner {
             repairs: Repairs::default(),
             deposed_by: None,
             flush_is_due: false,
+            missing_rolls: Vec::new(),
             tick: (0, i64::MAX),
             store_failures: 0,
             store_rests: false,
@@ -193,9 +194,9 @@ impl Owner {
     }
 
     /// Makes all versions of the inventory known that stored windows name.
-    async fn know_rolls(&self, ledger: &mut Ledger) -> Result<(), StoreTrouble> {
+    async fn know_rolls(&mut self, ledger: &mut Ledger) -> Result<(), StoreTrouble> {
         let unknown = ledger.unknown_rolls();
-        if unknown.is_empty() {
+        if unknown.iter().all(|version| self.missing_rolls.contains(version)) {
             return Ok(());
         }
         let monitor = ledger.task().monitor.clone();
@@ -211,10 +212,9 @@ impl Owner {
             };
             ledger.know_roll(Roll::new(&span));
         }
-        let missing: BTreeSet<u64> = ledger.unknown_rolls();
-        missing
-            .first()
-            .map_or(Ok(()), |version| Err(StoreTrouble::NoRoll(*version)))
+        let missing = ledger.unknown_rolls();
+        self.missing_rolls = missing.into_iter().collect();
+        Ok(())
     }
 
     /// Puts the documents by which the windows can be read, before the first window.
@@ -380,7 +380,14 @@ impl Owner {
     async fn write(&mut self, ledger: &mut Ledger, part: Vec<(WindowWrite, Change)>) -> Result<(), StoreTrouble> {
         let (writes, changes): (Vec<WindowWrite>, Vec<Change>) = part.into_iter().unzip();
         let starts: Vec<i64> = writes.iter().map(|write| write.window_ns).collect();
-        let outcomes = self.store(self.shared.config.storage.write(writes)).await?;
+        let outcomes = match self.store(self.shared.config.storage.write(writes)).await {
+            Ok(outcomes) => outcomes,
+            Err(trouble) => {
+                // It may have been done all the same: what is there is read before more is written.
+                starts.iter().for_each(|start_ns| ledger.outrun(*start_ns));
+                return Err(trouble);
+            }
+        };
         for ((start_ns, change), outcome) in starts.into_iter().zip(changes).zip(outcomes) {
             match outcome {
                 WriteOutcome::Written => {
@@ -452,6 +459,11 @@ impl Owner {
         if let Some(misplaced) = ledger.map(Ledger::misplaced).filter(|count| *count > 0) {
             troubles.push(format!(
                 "{misplaced} cells or verdicts of its maps were of no window: the maps are wrong"
+            ));
+        }
+        if let Some(version) = self.missing_rolls.first() {
+            troubles.push(format!(
+                "the store has no list of the hosts of inventory version {version}: its windows stay as they are"
             ));
         }
         let (below, below_windows) = ledger.map(Ledger::below).unwrap_or_default();

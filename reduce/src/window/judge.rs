@@ -170,7 +170,16 @@ impl Window {
                 .filter(|roll| self.start_ns < roll.from_ns && roll.from_ns < end_ns)
                 .collect(),
         };
-        let roll = ground.inventory.at(self.start_ns).cloned();
+        // Where a task no longer tells the past, what was published does.
+        let before = self
+            .published
+            .as_ref()
+            .and_then(|published| published.header.inventory_version);
+        let roll = ground
+            .inventory
+            .at(self.start_ns)
+            .or_else(|| ground.roll(before?))
+            .cloned();
         let hosts = roll
             .iter()
             .flat_map(|roll| roll.hosts.iter().enumerate().map(move |host| (roll, host)));

@@ -14,12 +14,12 @@ use lika::node::{Dialling, Server, Settings};
 use lika::pool::CpuPool;
 use lika::seam::{Clock, Network, Randomness, TcpNetwork};
 use lika::wire::{Identity, Token};
-use map::node::{MapConfig, MapNode};
+use map::node::{AgentTokens, MapConfig, MapNode};
 use reduce::node::{ReduceConfig, ReduceNode};
 use reduce::protocol::NodeAddress;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{EmbeddedStore, StoreHandle};
@@ -81,7 +81,11 @@ impl Nodes {
             host: hostname(),
         };
         let (agent, agent_address, agent_token) = start_agent(&means).await?;
-        let (map, map_address) = start_map(&means, agent_token).await?;
+        let agent_tokens = AgentTokens {
+            default: agents_token(arguments)?,
+            by_address: [(agent_address.clone(), agent_token)].into(),
+        };
+        let (map, map_address) = start_map(&means, agent_tokens).await?;
         let embedded = EmbeddedStore::open(&folders.data).map_err(anyhow::Error::from)?;
         let local_store = StoreHandle::local(Arc::new(embedded));
         let (store, store_address) = listen_store(&means, local_store.clone()).await?;
@@ -218,11 +222,11 @@ async fn start_agent(means: &Means) -> Result<(Worker, String, Token), Failure> 
     Ok((worker, address, token))
 }
 
-async fn start_map(means: &Means, agent_token: Token) -> Result<(Worker, String), Failure> {
+async fn start_map(means: &Means, agent_tokens: AgentTokens) -> Result<(Worker, String), Failure> {
     let cpu = pool("map")?;
     let config = MapConfig {
         identity: means.identity(map::protocol::ROLE),
-        agent_token,
+        agent_tokens,
         clock: means.clock.clone(),
         randomness: means.randomness.fork(),
         network: Arc::clone(&means.network),
@@ -350,14 +354,28 @@ async fn start_console(
     Ok(console::process::start(config).await.map_err(anyhow::Error::from)?)
 }
 
-fn api_token(file: &PathBuf) -> Result<ApiToken, Failure> {
+/// What agents of the inventory ask for.
+fn agents_token(arguments: &UpArguments) -> Result<Token, Failure> {
+    let secret = match &arguments.agents_token_file {
+        Some(file) => read_secret(file)?,
+        None => agent::binding::OPEN_TOKEN.to_owned(),
+    };
+    Ok(Token::new(secret).context("the agents' token")?)
+}
+
+fn read_secret(file: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("the token file {} cannot be read: {error}", file.display())))?;
+    Ok(text.trim().to_owned())
+}
+
+fn api_token(file: &PathBuf) -> Result<ApiToken, Failure> {
+    let text = read_secret(file)?;
     let short = || {
         Failure::usage(format!(
             "{} holds too short a token: write a longer one",
             file.display()
         ))
     };
-    ApiToken::new(text.trim()).ok_or_else(short)
+    ApiToken::new(text).ok_or_else(short)
 }

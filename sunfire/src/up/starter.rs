@@ -73,7 +73,7 @@ name: sunfire_http
 app: {APP}                  # this machine; other applications name their hosts in a document `kind: app`
 log: {log}
 parse: logfmt
-group_by: [path, status]
+group_by: [{{ field('path'): path }}, status]   # `path` alone would be the log's own path
 select:
   requests: count()
   p99_ms: p99(ms)
@@ -85,6 +85,7 @@ window: 1s
 #[cfg(test)]
 mod tests {
     use super::*;
+    use configs::expr::Column;
 
     #[test]
     fn the_starter_configuration_is_a_good_one() {
@@ -95,5 +96,7 @@ mod tests {
         };
         assert_eq!(monitor.log.as_deref(), Some("/var/lib/it's \"here\"/http.log"));
         assert_eq!((monitor.name.as_str(), monitor.window_ms), ("sunfire_http", 1000));
+        let path = &monitor.group_by[0];
+        assert_eq!((path.name.as_str(), &path.column), ("path", &Column::Field("path".to_owned())));
     }
 }

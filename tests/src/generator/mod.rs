@@ -14,6 +14,7 @@ mod times;
 
 pub use bodies::BodyForm;
 pub use marks::{Mark, Marks};
+pub use mixing::scramble;
 use mixing::{Salt, Stream};
 
 use crate::oracle::{HostFile, ParseForm, StampForm};

@@ -1,26 +1,25 @@
 //! The console over real sockets on loopback, with a store in memory and a Brain that says what it is told.
 
+mod log;
+mod standing;
+
 use crate::points::Points;
 use crate::process::{ApiToken, Console, ConsoleConfig, Limits, StartError, start};
 use crate::query::tests_world::{Window, World};
-use brain::protocol::{
-    AppState, BrainAnswer, BrainProtocol, BrainRequest, BrainState, Event, Mistake, MonitorState, NodeState,
-};
-use lika::node::{Call, Handler, Refusal, Server, ServerBuilder, Settings};
+use brain::protocol::BrainProtocol;
+use lika::node::{Server, ServerBuilder, Settings};
 use lika::seam::{BoxedFuture, Clock, MemoryNetwork, Randomness};
 use lika::wire::{Identity, Token};
-use logline::fields::{Extractor, Rule, Scratch, Slot};
 use map::protocol::HostTarget;
 use map::verdict::HostState;
-use reduce::protocol::{BelowWindow, NodeAddress};
 use serde_json::{Value, json};
+use standing::{FixedBrain, brain_state};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Document, StoreError, StoreStatus, StoredWindow};
+use store::{Document, EmbeddedStore, StoreError, StoreHandle, StoreStatus, StoredWindow};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -90,81 +89,6 @@ async fn get(console: &Console, path: &str) -> Response {
 fn question(text: &str) -> String {
     let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
     format!("/api/v1/query?q={encoded}")
-}
-
-struct FixedBrain(BrainState);
-
-impl Handler<BrainProtocol> for FixedBrain {
-    async fn handle(&self, request: BrainRequest, _call: &mut Call<BrainProtocol>) -> Result<BrainAnswer, Refusal> {
-        match request {
-            BrainRequest::State => Ok(BrainAnswer::State(Box::new(self.0.clone()))),
-        }
-    }
-}
-
-fn node(name: &str) -> NodeAddress {
-    NodeAddress {
-        node: name.to_owned(),
-        address: "10.0.0.1:7803".to_owned(),
-    }
-}
-
-fn monitor_state(name: &str) -> MonitorState {
-    MonitorState {
-        name: name.to_owned(),
-        tenant: None,
-        app: Some("shop".to_owned()),
-        log: Some("/var/log/x.log".to_owned()),
-        version: u64::MAX,
-        file: Some("m.yaml".to_owned()),
-        text: "kind: monitor".to_owned(),
-        window_ms: 10_000,
-        grace_ms: 1_000,
-        group_by: vec!["path".to_owned()],
-        outputs: vec!["n".to_owned()],
-        hosts_expected: 2,
-        reduce: Some(node("reduce-1")),
-        newest_ns: Some(10_000_000_000),
-        below: 1,
-        below_windows: vec![BelowWindow {
-            window_ns: 0,
-            ok: 1,
-            expected: 2,
-            missing: BTreeMap::from([(HostState::Timeout, 1)]),
-        }],
-        troubles: vec!["something".to_owned()],
-    }
-}
-
-fn brain_state() -> BrainState {
-    let labels = BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
-    BrainState {
-        epoch: 4,
-        monitors: vec![monitor_state("m"), monitor_state("young")],
-        apps: vec![AppState {
-            name: "shop".to_owned(),
-            inventory_version: 7,
-            hosts: vec![("h1".to_owned(), "10.0.0.2:7801".to_owned(), labels)],
-        }],
-        mistakes: vec![Mistake {
-            file: "broken.yaml".to_owned(),
-            line: 3,
-            column: 5,
-            message: "unknown key".to_owned(),
-            hint: Some("did you mean `log`?".to_owned()),
-        }],
-        nodes: vec![NodeState {
-            node: node("map-1"),
-            role: "map".to_owned(),
-            trouble: None,
-            figures: BTreeMap::from([("pulls".to_owned(), 17)]),
-        }],
-        events: vec![Event {
-            t_ns: 1_500_000_000,
-            kind: "config".to_owned(),
-            text: "changed".to_owned(),
-        }],
-    }
 }
 
 /// A monitor `m` with two windows of ten seconds in 1970, the second below 100 %.
@@ -272,6 +196,45 @@ async fn questions_are_answered_as_json() {
     ]);
     assert_eq!(rest, expected);
     scene.end().await;
+}
+
+/// The same from a file on the disk, through the handle that everybody uses.
+#[tokio::test]
+async fn the_embedded_store_gives_the_same_answers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let embedded = EmbeddedStore::open(folder.path()).expect("opens");
+    world().write_to(&embedded).expect("written");
+    let real = scene(Arc::new(StoreHandle::local(Arc::new(embedded))), |_| {}).await;
+    let memory = scene(Arc::new(world()), |_| {}).await;
+    for path in [
+        question("select * from m from 1970-01-01 to 1970-01-02 limit 1"),
+        question("select p50_ms from m from 1970-01-01 to 1970-01-02 every 1m"),
+        question("select n from nothing"),
+        "/api/v1/hosts?monitor=m&window=10000".to_owned(),
+    ] {
+        let (left, right) = (get(&real.console, &path).await, get(&memory.console, &path).await);
+        assert_eq!((left.status, left.json()), (right.status, right.json()), "{path}");
+    }
+    assert_eq!(get(&real.console, "/readyz").await.status, 200);
+    real.end().await;
+    memory.end().await;
+}
+
+/// A browser that keeps its connection does not keep the console.
+#[tokio::test]
+async fn an_idle_connection_does_not_delay_the_end() {
+    let scene = scene(Arc::new(world()), |_| {}).await;
+    let mut idle = TcpStream::connect(scene.console.local_address())
+        .await
+        .expect("connects");
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .expect("sends");
+    assert!(idle.read(&mut [0; 4096]).await.expect("reads") > 0);
+    let clock = Clock::system();
+    let deadline = clock.deadline_in(Duration::from_secs(3));
+    scene.end().await;
+    assert!(!clock.has_passed(deadline));
 }
 
 #[tokio::test]
@@ -600,102 +563,5 @@ async fn the_description_names_every_route() {
     for path in paths {
         assert_ne!(get(&scene.console, &path).await.status, 404, "{path}");
     }
-    scene.end().await;
-}
-
-/// The path and status of each line, as the engine itself reads them.
-fn read_log(path: &Path) -> Vec<(String, String)> {
-    let columns: Vec<String> = ["path", "status", "ts", "method", "ms", "bytes"]
-        .map(str::to_owned)
-        .to_vec();
-    let mut extractor = Extractor::new(&Rule::logfmt(), &columns).expect("any column");
-    let text = std::fs::read_to_string(path).expect("the log");
-    let mut scratch = Scratch::default();
-    (text.lines())
-        .map(|line| {
-            let record = line.as_bytes();
-            let mut out = vec![Slot::Absent; columns.len()];
-            extractor.extract(record, &mut scratch, &mut out).expect("logfmt");
-            let field = |index: usize| {
-                let text = out[index].bytes(record, &scratch).unwrap_or_default();
-                String::from_utf8_lossy(text).into_owned()
-            };
-            assert!((2..6).all(|index| !field(index).is_empty()), "{line}");
-            (field(0), field(1))
-        })
-        .collect()
-}
-
-/// Every request is one line: those that found nothing, those that were refused, those whose client went away.
-#[tokio::test]
-async fn no_request_is_missing_from_the_access_log() {
-    const CLIENTS: usize = 16;
-    const ROUNDS: usize = 12;
-    let folder = tempfile::tempdir().expect("a folder");
-    let log = folder.path().join("access.log");
-    let path = log.clone();
-    let scene = scene(Arc::new(world()), |config| config.access_log = Some(path)).await;
-    let address = scene.console.local_address();
-    let client = |number: usize| async move {
-        for round in 0..ROUNDS {
-            let request = match (number + round) % 6 {
-                0 => request("GET", &question("select n from m since 1m"), &[]),
-                1 => request("GET", "/no%20such=thing?secret=1", &[]),
-                2 => request("POST", "/api/v1/query", &[("Content-Length", "0")]),
-                3 => request("GET", "/healthz", &[("Host", "evil.example")]),
-                4 => request("GET", "/api/v1/monitors", &[("Accept-Encoding", "gzip")]),
-                _ => request("GET", &format!("/assets/{}", "x".repeat(3_000)), &[]),
-            };
-            send(address, &request).await;
-        }
-    };
-    let tasks: Vec<_> = (0..CLIENTS).map(|number| tokio::spawn(client(number))).collect();
-    for task in tasks {
-        task.await.expect("a client");
-    }
-    scene.end().await;
-    let lines = read_log(&log);
-    assert_eq!(lines.len(), CLIENTS * ROUNDS);
-    let count = |path: &str, status: &str| lines.iter().filter(|line| line.0 == path && line.1 == status).count();
-    let share = CLIENTS * ROUNDS / 6;
-    assert_eq!(count("/no%20such=thing", "404"), share);
-    assert_eq!(
-        [count("/api/v1/query", "200"), count("/api/v1/query", "405")],
-        [share, share]
-    );
-    assert_eq!(
-        [count("/healthz", "403"), count("/api/v1/monitors", "200")],
-        [share, share]
-    );
-    assert!(
-        lines
-            .iter()
-            .all(|(path, _)| path.len() <= crate::access_log::PATH_BYTES_MAX + 3)
-    );
-}
-
-/// A client that goes away before its answer is a line too.
-#[tokio::test]
-async fn a_client_that_goes_away_is_in_the_access_log() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let log = folder.path().join("access.log");
-    let (path, clock) = (log.clone(), Clock::system());
-    let change = |config: &mut ConsoleConfig| {
-        config.access_log = Some(path);
-        config.limits.query_patience = Duration::from_millis(100);
-    };
-    let scene = scene(Arc::new(Hanging), change).await;
-    let mut stream = TcpStream::connect(scene.console.local_address())
-        .await
-        .expect("connects");
-    let asked = request("GET", &question("select n from m"), &[]);
-    stream.write_all(asked.as_bytes()).await.expect("sends");
-    drop(stream);
-    let deadline = clock.deadline_in(Duration::from_secs(20));
-    while read_log(&log).is_empty() {
-        assert!(!clock.has_passed(deadline), "the line never came");
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(read_log(&log)[0].0, "/api/v1/query");
     scene.end().await;
 }

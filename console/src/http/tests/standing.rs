@@ -1,0 +1,84 @@
+//! A Brain that says what it is told to say.
+
+use brain::protocol::{
+    AppState, BrainAnswer, BrainProtocol, BrainRequest, BrainState, Event, Mistake, MonitorState, NodeState,
+};
+use lika::node::{Call, Handler, Refusal};
+use map::verdict::HostState;
+use reduce::protocol::{BelowWindow, NodeAddress};
+use std::collections::BTreeMap;
+
+pub(super) struct FixedBrain(pub(super) BrainState);
+
+impl Handler<BrainProtocol> for FixedBrain {
+    async fn handle(&self, request: BrainRequest, _call: &mut Call<BrainProtocol>) -> Result<BrainAnswer, Refusal> {
+        match request {
+            BrainRequest::State => Ok(BrainAnswer::State(Box::new(self.0.clone()))),
+        }
+    }
+}
+
+fn node(name: &str) -> NodeAddress {
+    NodeAddress {
+        node: name.to_owned(),
+        address: "10.0.0.1:7803".to_owned(),
+    }
+}
+
+fn monitor_state(name: &str) -> MonitorState {
+    MonitorState {
+        name: name.to_owned(),
+        tenant: None,
+        app: Some("shop".to_owned()),
+        log: Some("/var/log/x.log".to_owned()),
+        version: u64::MAX,
+        file: Some("m.yaml".to_owned()),
+        text: "kind: monitor".to_owned(),
+        window_ms: 10_000,
+        grace_ms: 1_000,
+        group_by: vec!["path".to_owned()],
+        outputs: vec!["n".to_owned()],
+        hosts_expected: 2,
+        reduce: Some(node("reduce-1")),
+        newest_ns: Some(10_000_000_000),
+        below: 1,
+        below_windows: vec![BelowWindow {
+            window_ns: 0,
+            ok: 1,
+            expected: 2,
+            missing: BTreeMap::from([(HostState::Timeout, 1)]),
+        }],
+        troubles: vec!["something".to_owned()],
+    }
+}
+
+pub(super) fn brain_state() -> BrainState {
+    let labels = BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
+    BrainState {
+        epoch: 4,
+        monitors: vec![monitor_state("m"), monitor_state("young")],
+        apps: vec![AppState {
+            name: "shop".to_owned(),
+            inventory_version: 7,
+            hosts: vec![("h1".to_owned(), "10.0.0.2:7801".to_owned(), labels)],
+        }],
+        mistakes: vec![Mistake {
+            file: "broken.yaml".to_owned(),
+            line: 3,
+            column: 5,
+            message: "unknown key".to_owned(),
+            hint: Some("did you mean `log`?".to_owned()),
+        }],
+        nodes: vec![NodeState {
+            node: node("map-1"),
+            role: "map".to_owned(),
+            trouble: None,
+            figures: BTreeMap::from([("pulls".to_owned(), 17)]),
+        }],
+        events: vec![Event {
+            t_ns: 1_500_000_000,
+            kind: "config".to_owned(),
+            text: "changed".to_owned(),
+        }],
+    }
+}
