@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// The monitor of a definition.
 ///
 /// # Errors
-/// What is wrong with it, for people: it is longer than [`DEFINITION_BYTES_MAX`], does not parse, or is not one monitor.
+/// What is wrong with it, for people: it is longer than [`DEFINITION_BYTES_MAX`], does not parse, or is not one
+/// monitor.
 pub fn definition(definition: &Definition) -> Result<Monitor, String> {
     let text = match definition {
         Definition::System => return Ok(system::monitor()),

@@ -40,9 +40,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
-/// Payload of a frame that this node sends or takes: a window of the most groups that are ever kept takes about as much
-/// as `lika` allows by default, and more with several states. A Reduce's client needs the same limit to take the largest
-/// answers.
+/// Payload of a frame that this node sends or takes: a window of the most groups that are ever kept takes about as
+/// much as `lika` allows by default, and more with several states. A Reduce's client needs the same limit to take the
+/// largest answers.
 pub const FRAME_BYTES_MAX: u32 = 64 << 20;
 /// Messages to the keeper that wait: changes, of which one covers all, and re-reads, whose askers wait for room.
 const KEEPER_CAPACITY: usize = 64;
@@ -66,7 +66,8 @@ pub struct Limits {
     pub pull_deadline: Duration,
     /// Bytes of cells that the store has not taken, of all shards; over it pulls wait.
     pub held_bytes_max: usize,
-    /// The same for one shard: inputs wait that only shards over it want. So one Reduce that is gone leaves room to others.
+    /// The same for one shard: inputs wait that only shards over it want. So one Reduce that is gone leaves room to
+    /// others.
     pub held_bytes_per_task_max: usize,
     /// Hosts that are read anew at a time.
     pub rereads_max: usize,

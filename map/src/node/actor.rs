@@ -1,7 +1,7 @@
 //! The actor of one source: pulls it when its time has come, and puts what it found where the Reduces collect it.
 //!
-//! All it knows is made from the registry when it begins, and is thrown away when it fails. A pull is never dropped half
-//! way: the connection's deadlines end it, and so the reader's state is whole at any time.
+//! All it knows is made from the registry when it begins, and is thrown away when it fails. A pull is never dropped
+//! half way: the connection's deadlines end it, and so the reader's state is whole at any time.
 
 use super::Shared;
 use super::port::{AgentLink, AgentPort, Reach};
@@ -327,10 +327,10 @@ impl Handler<Changed> for SourceActor {
 impl Handler<Pull> for SourceActor {
     async fn handle(&mut self, pull: Pull, context: &mut Context<Self>) -> Result<(), Failure> {
         let _until_the_end = pull.permits;
+        self.follow();
         if pull.turn != self.turn {
             return Ok(());
         }
-        self.follow();
         if self.source.is_idle() {
             return Ok(());
         }

@@ -52,6 +52,14 @@ impl Keeper {
         }
     }
 
+    /// Brings all actors in line whose sources changed.
+    fn follow_changes(&mut self, context: &mut Context<Self>) {
+        let changed = self.node.registry().take_changed();
+        for key in changed {
+            self.follow(&key, context);
+        }
+    }
+
     /// Starts, stops or tells the actor of one source, as its place in the registry says.
     fn follow(&mut self, key: &SourceKey, context: &mut Context<Self>) {
         let wanted = self.node.registry().source(key).cloned();
@@ -96,10 +104,7 @@ impl Actor for Keeper {
 
 impl Handler<Nudge> for Keeper {
     async fn handle(&mut self, _nudge: Nudge, context: &mut Context<Self>) -> Result<(), Failure> {
-        let changed = self.node.registry().take_changed();
-        for key in changed {
-            self.follow(&key, context);
-        }
+        self.follow_changes(context);
         Ok(())
     }
 }
@@ -115,6 +120,8 @@ impl Handler<Tick> for Keeper {
 
 impl Handler<RereadHost> for Keeper {
     async fn handle(&mut self, job: RereadHost, context: &mut Context<Self>) -> Result<(), Failure> {
+        // A mailbox full of these may have turned a nudge away.
+        self.follow_changes(context);
         let node = Arc::clone(&self.node);
         context.pipe(reread_host(node, job), |()| Done);
         Ok(())
@@ -122,7 +129,8 @@ impl Handler<RereadHost> for Keeper {
 }
 
 impl Handler<Done> for Keeper {
-    async fn handle(&mut self, _done: Done, _context: &mut Context<Self>) -> Result<(), Failure> {
+    async fn handle(&mut self, _done: Done, context: &mut Context<Self>) -> Result<(), Failure> {
+        self.follow_changes(context);
         Ok(())
     }
 }

@@ -4,9 +4,9 @@
 //! nothing. A ticket only remembers which versions an answer held, and an acknowledgement removes exactly those; a cell
 //! that changed meanwhile stays.
 //!
-//! Verdicts go out only together with every cell of their host. Otherwise a window could be called complete while some of
-//! its bytes still wait here (C2). Where a host's cells don't fit into one answer, the parts before the last carry what
-//! was last acknowledged of its verdicts.
+//! Verdicts go out only together with every cell of their host. Otherwise a window could be called complete while
+//! some of its bytes still wait here (C2). Where a host's cells don't fit into one answer, the parts before the last
+//! carry what was last acknowledged of its verdicts.
 
 use super::verdicts::{self, Missing};
 use crate::protocol::{Cell, CellVersion, HostReport};
@@ -15,16 +15,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// A host's content is handed out in one piece up to this, however little was asked for: it is what one busy window of one
-/// host has at most in practice, and half of the smallest frame limit of a client.
+/// A host's content is handed out in one piece up to this, however little was asked for: it is what one busy window
+/// of one host has at most in practice, and half of the smallest frame limit of a client.
 const WHOLE_HOST_BYTES: usize = 4 << 20;
-/// About the greatest content of an answer, whatever was asked for; half of what the node's frames take, since a cell may
-/// take more bytes on the wire than in memory.
+/// About the greatest content of an answer, whatever was asked for; half of what the node's frames take, since a cell
+/// may take more bytes on the wire than in memory.
 pub(super) const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// A cell over this is never handed out: no frame would take it. Its window is said to be over budget.
 const CELL_BYTES_MAX: usize = 24 << 20;
-/// Answers whose content is remembered. A Reduce has one or two requests under way; of older ones nothing is acknowledged
-/// any more, and their content is handed out again.
+/// Answers whose content is remembered. A Reduce has one or two requests under way; of older ones nothing is
+/// acknowledged any more, and their content is handed out again.
 const TICKETS_MAX: usize = 64;
 /// What a verdict or a report takes beside its cells, about.
 const REPORT_BYTES: usize = 128;
@@ -192,8 +192,8 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// An empty one. Tickets begin behind `base`, which must be greater than any ticket of an outbox that the same Reduce
-    /// may still remember: an acknowledgement of another life must not be taken for one of this.
+    /// An empty one. Tickets begin behind `base`, which must be greater than any ticket of an outbox that the same
+    /// Reduce may still remember: an acknowledgement of another life must not be taken for one of this.
     pub(super) fn new(window_ns: i64, base: u64) -> Self {
         Self {
             window_ns,
@@ -274,9 +274,9 @@ impl Outbox {
         said.verdicts.last().map(|run| run.to_ns)
     }
 
-    /// The store has what the answer with this ticket held. Of answers before it nothing follows: they may have been lost,
-    /// and what this one had no room for was handed out in them alone. A ticket that was never given is of another life
-    /// of this shard, and nothing of it is believed.
+    /// The store has what the answer with this ticket held. Of answers before it nothing follows: they may have been
+    /// lost, and what this one had no room for was handed out in them alone. A ticket that was never given is of
+    /// another life of this shard, and nothing of it is believed.
     pub(super) fn ack(&mut self, ticket: u64) -> Vec<Acked> {
         let Some(handed) = self.tickets.remove(&ticket) else {
             return Vec::new();

@@ -1,8 +1,8 @@
 //! How a Map asks an agent: one connection for questions and a few for bytes, shared by all its inputs there.
 //!
-//! What goes wrong is told apart in two ways only, as P2 needs it: the agent could not be reached, or it was and gave no
-//! answer. After the first failure of a pull the rest of it fails at once, so that a dead agent costs one wait a pull,
-//! however many files it has.
+//! What goes wrong is told apart in two ways only, as P2 needs it: the agent could not be reached, or it was and gave
+//! no answer. After the first failure of a pull the rest of it fails at once, so that a dead agent costs one wait a
+//! pull, however many files it has.
 
 use super::Shared;
 use super::source::lock;
@@ -31,8 +31,8 @@ const REDIAL: Backoff = Backoff {
 /// How often a connection says that it is there, and the silence after which it counts as dead.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 const DEAD_AFTER: Duration = Duration::from_secs(6);
-/// The longest time for one range, however steadily it comes: what one pull asks for is far less than a slow line brings
-/// in this time, and a pull must end.
+/// The longest time for one range, however steadily it comes: what one pull asks for is far less than a slow line
+/// brings in this time, and a pull must end.
 const RANGE_DEADLINE: Duration = Duration::from_secs(60);
 /// Room made in a buffer at a time: a chunk of the bulk lane.
 const CHUNK_BYTES: usize = 256 << 10;

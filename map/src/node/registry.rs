@@ -1,7 +1,7 @@
 //! What is wanted of this Map, and what waits for whom: the state that all connections and actors share.
 //!
-//! It is a plain value behind one lock, held for moments and never across an `await`. Actors are made from it and can be
-//! made again at any time; they only ever put results into it.
+//! It is a plain value behind one lock, held for moments and never across an `await`. Actors are made from it and can
+//! be made again at any time; they only ever put results into it.
 
 use super::outbox::{HandedOut, Outbox};
 use super::source::{SourceKey, SourceShared, Wanted};
@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// Removed shards whose epoch is remembered, so that a Reduce which was replaced cannot install one again. A forgotten one
-/// costs work, not truth: the store fences its owner once more.
+/// Removed shards whose epoch is remembered, so that a Reduce which was replaced cannot install one again. A
+/// forgotten one costs work, not truth: the store fences its owner once more.
 const REMOVED_MAX: usize = 10_000;
 /// A reader of a log that begins anew begins so far before what is settled in the store: as long as any learned delay.
 /// So records that came late, and that the failed reader had read and not reported, are read again.
@@ -64,7 +64,7 @@ struct TaskEntry {
 
 impl TaskEntry {
     /// Start of the first window of a host, aligned.
-    fn from_ns(&self, place: &HostPlace) -> i64 {
+    fn first_ns(&self, place: &HostPlace) -> i64 {
         let window_ns = self.compiled.plan.window_ns.max(1);
         place.input.from_ns.div_euclid(window_ns).saturating_mul(window_ns)
     }
@@ -78,7 +78,7 @@ impl TaskEntry {
             labels: labels(&place.input.target, app),
             monitor: Arc::clone(&self.compiled.monitor),
             plan: Arc::clone(&self.compiled.plan),
-            from_ns: self.from_ns(place),
+            from_ns: self.first_ns(place),
             until_ns: self.until_ns,
         }
     }
@@ -88,7 +88,7 @@ impl TaskEntry {
         let grace_ns = grace_ns(&self.compiled.monitor);
         let due_ns = verdicts::due_ns(now_ns, self.compiled.plan.window_ns, grace_ns);
         let to_ns = self.until_ns.map_or(due_ns, |until_ns| due_ns.min(until_ns));
-        (self.from_ns(place), to_ns)
+        (self.first_ns(place), to_ns)
     }
 
     fn fill(&mut self, host: &str, now_ns: i64, why: &Missing) {

@@ -56,7 +56,7 @@ pub(super) async fn reread_host(node: Arc<Shared>, job: RereadHost) {
 async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> HostReport {
     let Some(pattern) = &windows.compiled.monitor.log else {
         // A missed sample of the host's figures is missed: there is nothing to read, and nothing new to say.
-        return report(&target, Vec::new());
+        return HostReport::silent(target.host);
     };
     let _turn = node.rereads.acquire().await;
     let link = node.links.link(&node, &target.address);
@@ -94,16 +94,8 @@ fn failed(windows: &Windows, target: &HostTarget) -> HostReport {
         stage: Stage::Provisional,
         detail: Some("the map failed while it read these windows anew; see the map's log".to_owned()),
     };
-    report(target, vec![run])
-}
-
-fn report(target: &HostTarget, verdicts: Vec<VerdictRun>) -> HostReport {
     HostReport {
-        host: target.host.clone(),
-        t_ns: 0,
-        delay_ns: 0,
-        profile_version: 0,
-        cells: Vec::new(),
-        verdicts,
+        verdicts: vec![run],
+        ..HostReport::silent(target.host.clone())
     }
 }

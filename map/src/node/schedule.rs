@@ -1,8 +1,8 @@
 //! When an input is pulled: functions of the wall clock alone, so that all Maps pull a window just after its end.
 //!
-//! A pull is due at fixed places of the clock: at each end of a window plus its grace, and in between often enough for
-//! open points. Each input comes a little later than the place, by a hash of what it is: ten thousand inputs of the same
-//! window don't ask in the same millisecond, and each asks at the same phase always.
+//! A pull is due at fixed places of the clock: at each end of a window plus its grace, and in between often enough
+//! for open points. Each input comes a little later than the place, by a hash of what it is: ten thousand inputs of
+//! the same window don't ask in the same millisecond, and each asks at the same phase always.
 
 use std::ops::RangeInclusive;
 

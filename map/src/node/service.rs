@@ -70,7 +70,7 @@ fn refused(no: No) -> Result<MapAnswer, Refusal> {
 }
 
 impl MapService {
-    /// Has the actors brought in line. They are whenever the keeper gets to it: a full mailbox has such a message in it.
+    /// Has the actors brought in line, whenever the keeper gets to it. Every message in a full mailbox does so too.
     fn nudge(&self) {
         let _covered = self.keeper.tell(Nudge);
     }
@@ -175,7 +175,8 @@ async fn next_report(
     }
 }
 
-/// An answer of what was handed out; an empty one repeats what was acknowledged, so that acknowledging it means nothing.
+/// An answer of what was handed out; an empty one repeats what was acknowledged, so that acknowledging it means
+/// nothing.
 fn collected(handed: Option<HandedOut>, acked: u64) -> Collected {
     match handed {
         Some(HandedOut { ticket, parts, more }) => Collected {

@@ -40,8 +40,8 @@ impl SourceKey {
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) subscription: Arc<Subscription>,
-    /// Differs whenever what was reported before is lost to the shard: it was removed and installed again. Then the reader
-    /// must begin anew for it, and what it found for the one before is nothing to this one.
+    /// Differs whenever what was reported before is lost to the shard: it was removed and installed again. Then the
+    /// reader must begin anew for it, and what it found for the one before is nothing to this one.
     pub(super) incarnation: u64,
     /// Where a reader that begins anew may begin; never before the subscription's own first window.
     pub(super) resume_ns: i64,

@@ -213,7 +213,8 @@ fn id(monitor: &str) -> TaskId {
 
 fn yaml(monitor: &str, log: &str) -> Definition {
     Definition::Yaml(format!(
-        "kind: monitor\nname: {monitor}\napp: shop\nlog: {log}\nparse: logfmt\nwindow: 1s\nselect: {{ total: count() }}\n"
+        "kind: monitor\nname: {monitor}\napp: shop\nlog: {log}\nparse: logfmt\nwindow: 1s\n\
+         select: {{ total: count() }}\n"
     ))
 }
 

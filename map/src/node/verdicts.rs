@@ -2,8 +2,8 @@
 
 use crate::verdict::{HostState, Stage, VerdictRun};
 
-/// Runs kept of one host. Old ones are forgotten once they are acknowledged, so only a Reduce that never does, of a host
-/// that changes its state every few windows, meets this; then the oldest windows are reported as open again.
+/// Runs kept of one host. Old ones are forgotten once they are acknowledged, so only a Reduce that never does, of a
+/// host that changes its state every few windows, meets this; then the oldest windows are reported as open again.
 pub(super) const RUNS_MAX: usize = 1024;
 
 /// Adds a run at the end, lengthening the last one where it says the same.

@@ -81,8 +81,8 @@ fn put_rates(sample: &Sample, before: &Sample, elapsed_ns: u64, put: &mut impl F
     }
 }
 
-/// Ticks between two samples; none if any counter fell. `iowait` does fall now and then on idle processors (proc(5) says
-/// that it is not reliable); such a sample tells no shares.
+/// Ticks between two samples; none if any counter fell. `iowait` does fall now and then on idle processors (proc(5)
+/// says that it is not reliable); such a sample tells no shares.
 fn ticks_between(now: Cpu, before: Cpu) -> Option<Cpu> {
     Some(Cpu {
         user: now.user.checked_sub(before.user)?,

@@ -140,8 +140,8 @@ fn disks(text: &str) -> Devices {
         .collect()
 }
 
-/// Whether `name` is a partition of `whole`: `sda1` of `sda`, `nvme0n1p1` of `nvme0n1`. Judged by what is there: a cloud's
-/// `xvda1` without `xvda` is a disk.
+/// Whether `name` is a partition of `whole`: `sda1` of `sda`, `nvme0n1p1` of `nvme0n1`. Judged by what is there: a
+/// cloud's `xvda1` without `xvda` is a disk.
 fn is_partition(name: &str, whole: &str) -> bool {
     let Some(rest) = name.strip_prefix(whole) else {
         return false;

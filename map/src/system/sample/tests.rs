@@ -16,14 +16,15 @@ const DISKSTATS: &str = "   8       0 sda 10 0 200 5 20 0 400 9 0 5 14\n\
      9       0 md0 5 0 50\n\
    nonsense\n";
 const NETDEV: &str = "Inter-|   Receive                                                |  Transmit\n \
-    face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n    \
+    face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo\n    \
     lo: 999 1 0 0 0 0 0 0 999 1 0 0 0 0 0 0\n  \
   eth0: 1000 9 0 0 0 0 0 0 2000 8 0 0 0 0 0 0\n\
   eth1:30 9 0 0 0 0 0 0 40 8 0 0 0 0 0 0\n\
   eth0:1: 1 9 0 0 0 0 0 0 2 8 0 0 0 0 0 0\n\
   wlan0: 1 2\n";
 const SNMP: &str = "Ip: Forwarding DefaultTTL\nIp: 1 64\n\
-Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails EstabResets CurrEstab InSegs OutSegs RetransSegs InErrs OutRsts InCsumErrors\n\
+Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails EstabResets \
+CurrEstab InSegs OutSegs RetransSegs InErrs OutRsts InCsumErrors\n\
 Tcp: 1 200 120000 -1 11 12 13 14 15 16 17 18 19 20 0\nUdp: InDatagrams\nUdp: 5\n";
 
 fn answer(texts: &[(SystemText, &str)]) -> SystemAnswer {
