@@ -92,6 +92,9 @@ pub struct Pulled {
     pub records: u64,
     /// There was more than one pull may bring: pull again at once.
     pub more: bool,
+    /// Bytes are known that were not read yet: of a large backlog, of an agent that went away, or of a file that may
+    /// turn out to be a copy. What was proved before they came stays as it is until they are.
+    pub unread: bool,
     /// Why nothing could be proved, if so.
     pub trouble: Option<(HostState, String)>,
 }

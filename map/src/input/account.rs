@@ -1,8 +1,9 @@
 //! One monitor's counts of one generation: what is committed, what is tentative, and what the Reduce has not heard.
 //!
 //! Committed are records whose verdict is final (F3); the undecided rest is counted anew after each pull into a
-//! scratch, as if nothing followed it. So what is sent at any moment is a function of the bytes read, and equals what a re-read
-//! of the same bytes gives. What counts for a window is sent whole each time; the newest replaces what was sent before.
+//! scratch, as if nothing followed it. So what is sent at any moment is a function of the bytes read, and equals what
+//! a re-read of the same bytes gives. What counts for a window is sent whole each time; the newest replaces what was
+//! sent before.
 
 use crate::engine::{Carried, Counter, Input as EngineInput};
 use crate::partial::{Loss, WindowPartial};
@@ -237,10 +238,10 @@ impl Account {
         window
     }
 
-    /// The store has this version of a window's cell.
+    /// The store has this version of a window's cell, or a greater one from a reader before this one.
     pub(super) fn acked(&mut self, start: i64, version: CellVersion) {
         if let Some(sent) = self.sent.get_mut(&start) {
-            sent.is_acked |= sent.version == version;
+            sent.is_acked |= sent.version <= version;
         }
     }
 

@@ -129,6 +129,7 @@ impl Stream {
         // Also where a pull broke off: what it committed must not stand in a scratch of before as well.
         self.count_tails(self.last_t_ns.unwrap_or(t_ns));
         self.note_ahead(t_ns);
+        pulled.unread |= !is_new || self.generations.all.iter().any(|generation| !generation.is_through);
         pulled.trouble = condition
             .clone()
             .map(|(state, detail)| (state, detail.unwrap_or_default()));

@@ -242,10 +242,11 @@ impl Scene {
     }
 
     /// Pulls until nothing is left to be read at once.
-    pub fn pull_all(&mut self) {
+    pub fn pull_all(&mut self) -> map::input::Pulled {
         for _ in 0..100 {
-            if !self.pull().more {
-                return;
+            let pulled = self.pull();
+            if !pulled.more {
+                return pulled;
             }
         }
         panic!("there is always more");
