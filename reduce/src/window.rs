@@ -10,6 +10,10 @@
 //! 3. a Map's word that withdraws is taken: then what was published as the host's stays, and is listed (M1);
 //! 4. else a host that was published as ok, as withdrawn, or as having lost bytes, stays so, whatever is said;
 //! 5. else a Map's word is taken; if there is none, what was published; if there is none, it is open for a while.
+//!
+//! A window is done, and its pieces are dropped, once it is settled at 100 % and [`PIECES_KEPT_NS`] old, or past the
+//! repair horizon. From then on its value stays: what still comes of a host takes its ok back, with the reason, and no
+//! host that was not ok becomes so. `done` costs one more revision, since only a revision is written.
 
 mod judge;
 
@@ -33,12 +37,14 @@ pub use judge::{Asked, Ground, Judgement, PATIENCE_NS, PIECES_KEPT_NS, Verdict, 
 /// Most cells of a window: the hosts of the largest application, with several generations each.
 pub const CELLS_MAX: usize = 100_000;
 
-/// About the most bytes of a window's cells: the store answers them in one piece.
-pub const PIECES_BYTES_MAX: usize = 20 << 20;
+/// About the most bytes of a window's cells: the store answers them in one frame, which may take twice as many.
+pub const PIECES_BYTES_MAX: usize = 15 << 20;
+/// About the most bytes of one cell: it is written in one piece, beside a body.
+pub const CELL_BYTES_MAX: usize = 5 << 20;
 /// About the most bytes of a window's groups: over it more of them are folded, which is flagged.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 /// About the most bytes of cells in one write; more go in several.
-const ROWS_BYTES_MAX: usize = 8 << 20;
+const ROWS_BYTES_MAX: usize = 5 << 20;
 
 /// Which cell: a generation of a host's log.
 pub type CellKey = (Arc<str>, u64);
@@ -319,6 +325,13 @@ impl Window {
             return self.refuse(host, &why);
         }
         let bytes = cell.partial.memory_bytes();
+        if bytes > CELL_BYTES_MAX {
+            let mib = CELL_BYTES_MAX >> 20;
+            return self.refuse(
+                host,
+                &format!("its groups take over {mib} MiB, more than is kept: group by less"),
+            );
+        }
         let replaced = kept.map_or(0, |kept| kept.bytes);
         if self.cells_bytes - replaced + bytes > PIECES_BYTES_MAX {
             let mib = PIECES_BYTES_MAX >> 20;
