@@ -31,9 +31,9 @@ pub use repair::RereadPlan;
 pub use report::Touched;
 
 /// Most windows worked on at a time: they are loaded, merged and written together.
-pub const BATCH_WINDOWS: usize = 128;
+pub const BATCH_WINDOWS: usize = 64;
 /// Most windows of one load from the store: with its pieces a window may be large.
-const LOAD_WINDOWS: usize = 32;
+const LOAD_WINDOWS: usize = 8;
 /// Most windows whose cells stay in memory while nothing is to be done with them.
 pub const HOT_WINDOWS_MAX: usize = 1024;
 /// About the most bytes of cells that stay in memory while nothing is to be done with them.
@@ -484,13 +484,14 @@ impl Ledger {
     /// What is to be written; windows of which the store has all are done with.
     pub fn changes(&mut self, finished: Vec<Finished>) -> Vec<(WindowWrite, Change)> {
         let (version, epoch) = (self.task.version, self.task.epoch);
+        let shape = Arc::clone(&self.terms.shape);
         let mut changes = Vec::new();
         for finished in finished {
             let (start_ns, due_ns) = (finished.start_ns, finished.due_ns());
             let Some(window) = self.entries.get_mut(&start_ns).and_then(|entry| entry.window.as_mut()) else {
                 continue;
             };
-            match window.change(finished, version, epoch) {
+            match window.change(&shape, finished, version, epoch) {
                 Some(change) => changes.push((self.write(start_ns, &change), change)),
                 None => {
                     self.dirty.remove(&start_ns);
@@ -517,7 +518,9 @@ impl Ledger {
 
     /// The store has a change.
     pub fn written(&mut self, start_ns: i64, change: Change) {
-        self.dirty.remove(&start_ns);
+        if !change.is_part() {
+            self.dirty.remove(&start_ns);
+        }
         if change.state() != WindowState::Open {
             self.newest_ns = self.newest_ns.max(Some(start_ns));
         }
@@ -529,10 +532,13 @@ impl Ledger {
         entry.state = Some(change.state());
         entry.inventory_version = change.published.header.inventory_version;
         entry.proofs = change.published.proofs.clone();
+        let is_part = change.is_part();
         if let Some(window) = entry.window.as_mut() {
             window.written(change);
         }
-        self.settle(start_ns);
+        if !is_part {
+            self.settle(start_ns);
+        }
     }
 
     /// The store has something else of a window than was thought: it is to be read again before it is written.

@@ -90,7 +90,12 @@ impl Answer {
 /// A window as it is shown: the groups with most records, ties by their columns, as many as an answer keeps; the rest
 /// in one (M6). Doing it twice changes nothing, and the totals stay what they were.
 pub fn limited(shape: &Shape, window: &WindowPartial) -> WindowPartial {
-    let (kept, other) = divided(shape, &window.groups);
+    limited_to(shape, window, shape.answer_groups)
+}
+
+/// As [`limited`], to so many groups.
+pub fn limited_to(shape: &Shape, window: &WindowPartial, groups_max: usize) -> WindowPartial {
+    let (kept, other) = divided(&window.groups, groups_max);
     let mut groups = Groups::new(Arc::clone(&shape.kinds), kept.len());
     for row in &kept {
         groups.take_in(row.key, row.records, &row.states);
@@ -167,8 +172,8 @@ struct Row<'a> {
 type Other = (u64, Vec<State>);
 
 /// The groups with most records, ties by their columns, as many as an answer keeps; the rest in one.
-fn divided<'w>(shape: &Shape, groups: &'w Groups) -> (Vec<Row<'w>>, Option<Other>) {
-    let mut rows: Vec<Row<'w>> = groups
+fn divided(groups: &Groups, groups_max: usize) -> (Vec<Row<'_>>, Option<Other>) {
+    let mut rows: Vec<Row<'_>> = groups
         .iter()
         .map(|(group, states)| Row {
             key: group.key(),
@@ -178,7 +183,7 @@ fn divided<'w>(shape: &Shape, groups: &'w Groups) -> (Vec<Row<'w>>, Option<Other
         })
         .collect();
     let mut other: Option<Other> = groups.folded().map(|folded| (folded.records, folded.states.clone()));
-    let limit = shape.answer_groups.max(1);
+    let limit = groups_max.max(1);
     if rows.len() > limit {
         if !mutant::is(Mutant::FirstComeGroups) {
             rows.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| a.columns.cmp(&b.columns)));
@@ -209,7 +214,7 @@ impl<'a> Publisher<'a> {
 
     /// The points of one window, by group.
     pub fn window(&self, start_ns: i64, facts: &Facts, window: &WindowPartial) -> Vec<Point> {
-        let (mut rows, other) = divided(self.shape, &window.groups);
+        let (mut rows, other) = divided(&window.groups, self.shape.answer_groups);
         if facts.flags.contains(&Flag::Poisoned) || !self.is_sound(facts, window, &rows) {
             return vec![self.poisoned(start_ns, facts, window)];
         }

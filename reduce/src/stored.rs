@@ -170,3 +170,68 @@ pub fn points(shape: &Shape, window: &StoredWindow) -> Result<Vec<Point>, Unread
 pub fn shape(content: &[u8]) -> Result<Shape, Unreadable> {
     decode("shape", content)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::completeness::Hosts;
+    use crate::publish::{Answer, Windows, limited, publish};
+    use crate::testing::{counts, shape};
+    use map::partial::Partial;
+    use store::Fence;
+
+    fn stored(shape: &Shape, partial: &WindowPartial, flags: Vec<Flag>) -> StoredWindow {
+        let states = [HostState::Ok, HostState::OkSilent];
+        let header = StoredHeader {
+            monitor_version: 1,
+            inventory_version: Some(1),
+            profile_version: 1,
+            state: WindowState::Settled,
+            hosts: HostTable::new(states.map(|state| (state, None))),
+            records: partial.records,
+            lost: partial.lost,
+            flags,
+            withdrawn: Vec::new(),
+        };
+        let partial = WirePartial::from(&limited(shape, partial));
+        StoredWindow {
+            window_ns: 0,
+            length_ns: shape.window_ns,
+            fence: Fence { epoch: 1, revision: 1 },
+            done: false,
+            header: encode(&header),
+            body: encode(&StoredBody { partial }),
+        }
+    }
+
+    /// A stored window shows what `eval` shows of the same counts, folded groups included.
+    #[test]
+    fn a_stored_window_has_the_points_of_its_counts() {
+        let mut shape = shape();
+        shape.answer_groups = 2;
+        let groups = [("a", 5), ("b", 9), ("c", 1), ("d", 5)];
+        let counted = counts(&shape, &groups);
+        let counted = counted.into_partial(&shape.kinds, GROUPS_KEPT).expect("of this shape");
+        let mut hosts = Hosts::default();
+        hosts.add_many(HostState::Ok, 2);
+        let answer = Answer {
+            hosts,
+            state: WindowState::Settled,
+            ambiguous_ns: Vec::new(),
+        };
+        let mut partial = Partial::default();
+        partial.windows.insert(0, counted.clone());
+        let expected = publish(&shape, &partial, &answer, Windows::Touched);
+        assert_eq!(expected.len(), 3);
+        let window = stored(&shape, &counted, vec![Flag::GroupsFolded]);
+        assert_eq!(points(&shape, &window).expect("reads"), expected);
+        let poisoned = points(&shape, &stored(&shape, &counted, vec![Flag::Poisoned])).expect("reads");
+        let values: Vec<_> = poisoned[0].values.iter().map(|(_, value)| value.clone()).collect();
+        assert_eq!((poisoned.len(), &*values), (1, &[crate::value::OutputValue::Null][..]));
+        let foreign = StoredWindow {
+            body: b"?".to_vec(),
+            ..window
+        };
+        assert!(points(&shape, &foreign).is_err());
+    }
+}

@@ -10,6 +10,10 @@
 //! 3. a Map's word that withdraws is taken: then what was published as the host's stays, and is listed (M1);
 //! 4. else a host that was published as ok, as withdrawn, or as having lost bytes, stays so, whatever is said;
 //! 5. else a Map's word is taken; if there is none, what was published; if there is none, it is open for a while.
+//!
+//! A window is done, and its pieces are dropped, once it is settled at 100 % and [`PIECES_KEPT_NS`] old, or past the
+//! repair horizon. From then on its value stays: what still comes of a host takes its ok back, with the reason, and no
+//! host that was not ok becomes so. `done` costs one more revision, since only a revision is written.
 
 mod judge;
 
@@ -17,11 +21,12 @@ use crate::completeness::Hosts;
 use crate::pieces::{Piece, Proofs, StoredCell, cell_row, proofs_row};
 use crate::point::{Flag, WindowState};
 use crate::publish;
-use crate::stored::{StoredBody, StoredHeader, Unreadable, decode, encode};
+use crate::stored::{HostTable, StoredBody, StoredHeader, Unreadable, decode, encode};
 use map::groups::GROUPS_KEPT;
 use map::partial::{Losses, WindowPartial};
 use map::plan::Shape;
 use map::protocol::{Cell, CellVersion};
+use map::verdict::HostState;
 use map::wire::WirePartial;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,6 +36,15 @@ pub use judge::{Asked, Ground, Judgement, PATIENCE_NS, PIECES_KEPT_NS, Verdict, 
 
 /// Most cells of a window: the hosts of the largest application, with several generations each.
 pub const CELLS_MAX: usize = 100_000;
+
+/// About the most bytes of a window's cells: the store answers them in one frame, which may take twice as many.
+pub const PIECES_BYTES_MAX: usize = 15 << 20;
+/// About the most bytes of one cell: it is written in one piece, beside a body.
+pub const CELL_BYTES_MAX: usize = 5 << 20;
+/// About the most bytes of a window's groups: over it more of them are folded, which is flagged.
+pub const BODY_BYTES_MAX: usize = 4 << 20;
+/// About the most bytes of cells in one write; more go in several.
+const ROWS_BYTES_MAX: usize = 5 << 20;
 
 /// Which cell: a generation of a host's log.
 pub type CellKey = (Arc<str>, u64);
@@ -77,6 +91,8 @@ pub enum Taken {
 pub struct Window {
     start_ns: i64,
     cells: BTreeMap<CellKey, Kept>,
+    /// Their bytes in memory, about.
+    cells_bytes: usize,
     /// Hosts of which something could not be taken, and why.
     refused: BTreeMap<Arc<str>, String>,
     /// Hosts whose cells changed since the last publication.
@@ -144,7 +160,7 @@ impl Draft {
 fn merge(shape: &Shape, partials: &[Arc<WindowPartial>], ambiguous: bool, profile_version: u32) -> Merged {
     let mut whole = WindowPartial::new(&shape.kinds, GROUPS_KEPT);
     partials.iter().for_each(|partial| whole.merge(partial));
-    let shown = publish::limited(shape, &whole);
+    let (shown, body) = shown(shape, &whole);
     let is_folded = shape.is_grouped() && shown.groups.folded().is_some();
     let flags = [
         (is_folded, Flag::GroupsFolded),
@@ -154,11 +170,26 @@ fn merge(shape: &Shape, partials: &[Arc<WindowPartial>], ambiguous: bool, profil
     Merged {
         records: shown.records,
         lost: shown.lost,
-        body: encode(&StoredBody {
-            partial: WirePartial::from(&shown),
-        }),
+        body,
         flags: flags.into_iter().filter(|(is, _)| *is).map(|(_, flag)| flag).collect(),
         profile_version,
+    }
+}
+
+/// The groups as they are shown, and encoded: so few that they fit into a body.
+fn shown(shape: &Shape, whole: &WindowPartial) -> (WindowPartial, Vec<u8>) {
+    let mut groups_max = shape.answer_groups.max(1);
+    loop {
+        let shown = publish::limited_to(shape, whole, groups_max);
+        let partial = WirePartial::from(&shown);
+        let body = encode(&StoredBody { partial });
+        let groups = shown.groups.len();
+        if body.len() <= BODY_BYTES_MAX || groups <= 1 {
+            return (shown, body);
+        }
+        // A tenth less than what would fit if all groups were of one size.
+        let fitting = groups as u128 * BODY_BYTES_MAX as u128 * 9 / (body.len() as u128 * 10);
+        groups_max = (fitting as usize).clamp(1, groups - 1);
     }
 }
 
@@ -188,6 +219,8 @@ pub struct Change {
     pub pieces: PieceChange,
     counted: Option<Vec<CellKey>>,
     saved: Vec<CellKey>,
+    /// Whether it only brings cells into the store, and what they say is still to be written.
+    is_part: bool,
 }
 
 impl Window {
@@ -243,6 +276,7 @@ impl Window {
             bytes,
             saved: true,
         };
+        self.cells_bytes += bytes;
         self.cells.insert((host.into(), generation), kept);
         Ok(())
     }
@@ -265,7 +299,7 @@ impl Window {
     /// Bytes of its cells in memory, about.
     pub fn memory_bytes(&self) -> usize {
         let body = self.published.as_ref().map_or(0, |published| published.body.len());
-        body + self.cells.values().map(|kept| kept.bytes).sum::<usize>()
+        body + self.cells_bytes
     }
 
     /// Whether its pieces were dropped: nothing can be merged into it any more.
@@ -291,6 +325,21 @@ impl Window {
             return self.refuse(host, &why);
         }
         let bytes = cell.partial.memory_bytes();
+        if bytes > CELL_BYTES_MAX {
+            let mib = CELL_BYTES_MAX >> 20;
+            return self.refuse(
+                host,
+                &format!("its groups take over {mib} MiB, more than is kept: group by less"),
+            );
+        }
+        let replaced = kept.map_or(0, |kept| kept.bytes);
+        if self.cells_bytes - replaced + bytes > PIECES_BYTES_MAX {
+            let mib = PIECES_BYTES_MAX >> 20;
+            return self.refuse(
+                host,
+                &format!("the window's pieces would have over {mib} MiB: group by less"),
+            );
+        }
         let partial = match cell.partial.into_partial(&shape.kinds, GROUPS_KEPT) {
             Ok(partial) => Arc::new(partial),
             Err(error) => return self.refuse(host, &format!("its counts cannot be read: {error}")),
@@ -303,6 +352,7 @@ impl Window {
             bytes,
             saved: false,
         };
+        self.cells_bytes = self.cells_bytes - replaced + bytes;
         self.cells.insert(key, kept);
         if is_known {
             return Taken::Known;
@@ -325,7 +375,9 @@ impl Window {
         for (key, kept) in unwritten.cells {
             if self.cells.get(&key).is_none_or(|ours| ours.version < kept.version) {
                 self.touched.insert(Arc::clone(&key.0));
-                self.cells.insert(key, Kept { saved: false, ..kept });
+                self.cells_bytes += kept.bytes;
+                let replaced = self.cells.insert(key, Kept { saved: false, ..kept });
+                self.cells_bytes -= replaced.map_or(0, |replaced| replaced.bytes);
             }
         }
     }
@@ -374,7 +426,7 @@ impl Window {
     }
 
     /// What is to be written so that the store says the same; `None` if it does already.
-    pub fn change(&self, finished: Finished, monitor_version: u64, epoch: u64) -> Option<Change> {
+    pub fn change(&self, shape: &Shape, finished: Finished, monitor_version: u64, epoch: u64) -> Option<Change> {
         let Finished {
             judgement,
             counted,
@@ -383,45 +435,85 @@ impl Window {
         } = finished;
         let header = judgement.header(monitor_version, &merged);
         let proofs = judgement.proofs(monitor_version);
-        let was_done = self.is_closed();
-        let done = was_done || judgement.done;
-        let mut saved = Vec::new();
+        let done = self.is_closed() || judgement.done;
         let before = self.published.as_ref();
-        let pieces = if done {
-            PieceChange::Drop
-        } else {
-            let mut rows: Vec<PieceRow> = Vec::new();
-            if before.is_none_or(|before| before.proofs != proofs) {
-                rows.push(proofs_row(&proofs));
-            }
-            for (key, kept) in self.cells.iter().filter(|(_, kept)| !kept.saved) {
-                saved.push(key.clone());
-                rows.push(cell_row(&key.0, key.1, &kept.stored(monitor_version)));
-            }
-            PieceChange::Upsert(rows)
-        };
         let is_same = before.is_some_and(|before| {
             (&before.header, &before.body, &before.proofs, before.done) == (&header, &merged.body, &proofs, done)
         });
         if is_same && self.touched.is_empty() {
             return None;
         }
+        let fence = Fence {
+            epoch,
+            revision: self.revision + 1,
+        };
         let published = Published {
-            fence: Fence {
-                epoch,
-                revision: self.revision + 1,
-            },
+            fence,
             done,
             header,
             body: merged.body,
             proofs,
         };
-        Some(Change {
-            published,
-            pieces,
-            counted,
-            saved,
-        })
+        if done {
+            return Some(Change::whole(published, PieceChange::Drop, counted, Vec::new()));
+        }
+        let (saved, mut rows, is_part) = self.unsaved(monitor_version);
+        if is_part {
+            let published = self.part(shape, published);
+            rows.extend(before.is_none().then(|| proofs_row(&published.proofs)));
+            let pieces = PieceChange::Upsert(rows);
+            let is_part = true;
+            return Some(Change {
+                is_part,
+                ..Change::whole(published, pieces, None, saved)
+            });
+        }
+        if before.is_none_or(|before| before.proofs != published.proofs) {
+            rows.push(proofs_row(&published.proofs));
+        }
+        Some(Change::whole(published, PieceChange::Upsert(rows), counted, saved))
+    }
+
+    /// Cells that the store does not have, as many as fit into one write, and whether there are more.
+    fn unsaved(&self, monitor_version: u64) -> (Vec<CellKey>, Vec<PieceRow>, bool) {
+        let (mut keys, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for (key, kept) in self.cells.iter().filter(|(_, kept)| !kept.saved) {
+            if bytes > 0 && bytes + kept.bytes > ROWS_BYTES_MAX {
+                return (keys, rows, true);
+            }
+            bytes += kept.bytes;
+            keys.push(key.clone());
+            rows.push(cell_row(&key.0, key.1, &kept.stored(monitor_version)));
+        }
+        (keys, rows, false)
+    }
+
+    /// What is said while only a part of the cells is in the store: what was said before, and if there is nothing of
+    /// the kind, that all is open.
+    fn part(&self, shape: &Shape, wanted: Published) -> Published {
+        if let Some(before) = &self.published {
+            let fence = wanted.fence;
+            return Published {
+                fence,
+                ..before.clone()
+            };
+        }
+        let open = || wanted.proofs.states().map(|_| HostState::Open);
+        let nothing = merge(shape, &[], false, 0);
+        Published {
+            proofs: Proofs::new(wanted.proofs.monitor_version, open().map(|state| (state, None))),
+            header: StoredHeader {
+                state: WindowState::Open,
+                hosts: HostTable::new(open().map(|state| (state, None))),
+                records: nothing.records,
+                lost: nothing.lost,
+                flags: nothing.flags,
+                withdrawn: Vec::new(),
+                ..wanted.header
+            },
+            body: nothing.body,
+            ..wanted
+        }
     }
 
     /// The store has the change. What was taken in since it was made is still to come.
@@ -431,8 +523,10 @@ impl Window {
                 kept.saved = true;
             }
         }
-        self.touched.clear();
-        self.counted = change.counted;
+        if !change.is_part {
+            self.touched.clear();
+            self.counted = change.counted;
+        }
         self.revision = change.published.fence.revision;
         self.published = Some(change.published);
     }
@@ -459,6 +553,21 @@ pub fn hosts_of(proofs: &Proofs) -> Hosts {
 }
 
 impl Change {
+    fn whole(published: Published, pieces: PieceChange, counted: Option<Vec<CellKey>>, saved: Vec<CellKey>) -> Self {
+        Self {
+            published,
+            pieces,
+            counted,
+            saved,
+            is_part: false,
+        }
+    }
+
+    /// Whether more is to be written of the window at once.
+    pub fn is_part(&self) -> bool {
+        self.is_part
+    }
+
     /// How final it is then.
     pub fn state(&self) -> WindowState {
         self.published.header.state

@@ -41,7 +41,7 @@ impl Ledger {
         let recent_ns = now_ns.saturating_sub(PIECES_KEPT_NS);
         let mut first: BTreeMap<String, i64> = BTreeMap::new();
         let mut open: BTreeSet<&str> = hosts.iter().map(String::as_str).collect();
-        for (start_ns, entry) in self.entries.range(..self.cursor_ns.max(i64::MIN)) {
+        for (start_ns, entry) in self.entries.range(..self.cursor_ns) {
             let is_old = *start_ns < recent_ns && entry.is_stored;
             if is_old || open.is_empty() || (entry.state == Some(WindowState::Settled) && is_complete(entry)) {
                 continue;

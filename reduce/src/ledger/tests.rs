@@ -3,8 +3,8 @@
 use super::*;
 use crate::protocol::{InventorySpan, NodeAddress, ShardPlan};
 use crate::stored::StoredHeader;
-use crate::testing::{MONITOR, MemoryStore, SECOND_NS, cell, report, run, shape, target};
-use crate::window::{PATIENCE_NS, PIECES_KEPT_NS};
+use crate::testing::{MONITOR, MemoryStore, SECOND_NS, cell, counts, report, run, shape, target};
+use crate::window::{BODY_BYTES_MAX, PATIENCE_NS, PIECES_KEPT_NS};
 use HostState::{Behind, BytesLost, Duplicate, Left, NoFile, Ok, OkSilent, Timeout, Unreachable};
 use Stage::{Provisional, Settled};
 use map::protocol::{Definition, HostReport};
@@ -435,4 +435,70 @@ fn memory_is_bounded_and_cold_windows_come_back() {
     for start_s in [0, 700, windows - 1] {
         desk.check(start_s, WindowState::Settled, &[Ok, OkSilent], 3);
     }
+}
+
+/// A cell of one generation whose one group has a key of a MiB.
+fn large_cell(generation: u64) -> map::protocol::Cell {
+    let group = format!("{generation:04}{}", "x".repeat(1 << 20));
+    map::protocol::Cell {
+        partial: counts(&shape(), &[(&group, generation)]),
+        ..cell(&shape(), 0, generation, 1, 0)
+    }
+}
+
+/// C8: what is large goes into the store in parts, and is folded until it fits.
+#[test]
+fn a_large_window_is_written_in_parts_and_its_groups_are_folded() {
+    let mut desk = Desk::new(task(&[(0, &["a", "b"])]));
+    desk.hear(1, report("b", vec![cell(&shape(), 0, 1, 2, 2)], Vec::new()));
+    let cells: Vec<_> = (1..=12).map(large_cell).collect();
+    desk.at_s(2)
+        .hear(1, report("a", cells.clone(), vec![run(0, ns(1), Ok, Settled)]));
+    desk.hear(1, say("b", 0, 0, Ok, Settled));
+    let header = desk.header(0);
+    assert_eq!(
+        (header.state, header.records),
+        (WindowState::Settled, (1..=12).sum::<u64>() + 3)
+    );
+    assert_eq!(header.flags, [crate::point::Flag::GroupsFolded]);
+    let stored = desk.store.windows_now("pay", &(0..1), 1);
+    assert!(stored[0].body.len() <= BODY_BYTES_MAX);
+    let most: Vec<u64> = desk
+        .store
+        .groups(0)
+        .into_values()
+        .filter(|records| *records > 9)
+        .collect();
+    assert_eq!(most, [10, 11, 12], "the groups with most records are kept");
+    let history = desk.store.kept().history.len();
+    desk.restart();
+    desk.hear(1, report("a", cells, vec![run(0, ns(1), Ok, Settled)]));
+    assert_eq!(desk.store.kept().history.len(), history, "all of it was there");
+}
+
+#[test]
+fn a_window_that_is_too_large_says_so_and_of_whom() {
+    let mut desk = Desk::new(task(&[(0, &["a", "b"])]));
+    let cells: Vec<_> = (1..=21).map(large_cell).collect();
+    desk.at_s(2)
+        .hear(1, report("a", cells, vec![run(0, ns(1), Ok, Settled)]));
+    desk.hear(1, say("b", 0, 0, Ok, Settled));
+    desk.check(0, WindowState::Provisional, &[HostState::OverBudget, OkSilent], 0);
+    desk.restart();
+    desk.hear(1, say("a", 0, 0, Ok, Settled));
+    desk.check(0, WindowState::Provisional, &[HostState::OverBudget, OkSilent], 0);
+}
+
+/// The past does not change: a task that no longer tells it takes nothing from it.
+#[test]
+fn a_task_without_history_leaves_what_was_published() {
+    let mut desk = Desk::new(task(&[(0, &["a", "b"])]));
+    desk.at_s(2)
+        .hear(1, say("a", 0, 4, Ok, Provisional))
+        .hear(1, say("b", 0, 2, Ok, Provisional));
+    let mut changed = task(&[(0, &["a", "b"]), (1, &["a", "b", "c"])]);
+    changed.inventory.remove(0);
+    desk.ledger.change_task(changed);
+    desk.flush();
+    desk.check(0, WindowState::Provisional, &[Ok, Ok], 9);
 }

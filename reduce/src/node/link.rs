@@ -1,7 +1,7 @@
 //! Clients of Maps, one for each address, shared by all owners.
 
 use super::ReduceConfig;
-use lika::node::{Client, Dialling};
+use lika::node::{Client, Dialling, Settings};
 use map::protocol::MapProtocol;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -27,7 +27,11 @@ impl Maps {
                 network: config.network.clone(),
                 address: String::new(),
                 identity: config.identity.clone(),
-                settings: config.settings.clone(),
+                settings: Settings {
+                    // A Map's answers may be larger than other frames: a window of one host is never cut.
+                    frame_bytes_max: config.settings.frame_bytes_max.max(map::node::FRAME_BYTES_MAX),
+                    ..config.settings.clone()
+                },
                 clock: config.clock.clone(),
                 randomness: config.randomness.clone(),
             },

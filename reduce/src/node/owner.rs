@@ -11,7 +11,7 @@ use crate::ledger::{Batch, Ledger, RereadPlan, Terms};
 use crate::protocol::{InventorySpan, MonitorStatus, MonitorTask};
 use crate::stored::{DEFINITION, HOSTS, SHAPE, decode, encode};
 use crate::window::{Change, Finished};
-use lika::actor::{Actor, Context, Failure, Handler, Message};
+use lika::actor::{Actor, Context, Failure, Handler, Message, ProgressHandle};
 use lika::node::CallError;
 use lika::seam::Backoff;
 use map::protocol::{HostTarget, MapAnswer};
@@ -24,11 +24,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use store::{Document, StoreError, WindowWrite, WriteOutcome};
 
-/// How long one call of the store may take before it counts as failed.
-const STORE_PATIENCE: Duration = Duration::from_secs(15);
+/// How long one call of the store may take before it counts as failed: longer than the store's own patience.
+const STORE_PATIENCE: Duration = Duration::from_secs(40);
 /// Headers of one page when an owner starts.
 const PAGE_WINDOWS: usize = 4096;
-/// About the most bytes of one call of the store: half of a frame, since sizes are estimates.
+/// About the most bytes of one call of the store, so that none takes long.
 const WRITE_BYTES_MAX: usize = 4 << 20;
 /// The longest time between two looks at the clock.
 const TICK_MAX_NS: i64 = 1_000_000_000;
@@ -105,6 +105,7 @@ pub(super) struct Owner {
     store_rests: bool,
     store_trouble: Option<String>,
     status: Arc<MonitorStatus>,
+    progress: Option<ProgressHandle>,
 }
 
 /// A call of the store that did not do what it should.
@@ -152,6 +153,7 @@ impl Owner {
             store_rests: false,
             store_trouble: None,
             status: Arc::new(status),
+            progress: None,
         }
     }
 
@@ -164,6 +166,8 @@ impl Owner {
     }
 
     async fn store<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreTrouble> {
+        // An owner that waits for the store is not hung.
+        let _over = self.progress.as_ref().map(ProgressHandle::progress);
         match self.shared.config.clock.timeout(STORE_PATIENCE, call).await {
             Ok(answered) => Ok(answered?),
             Err(_elapsed) => Err(StoreTrouble::TimedOut),
@@ -171,7 +175,7 @@ impl Owner {
     }
 
     /// Reads what the store has of the monitor: the headers of all its windows from the first on.
-    async fn load(&self, context: &Context<Self>) -> Result<Ledger, StoreTrouble> {
+    async fn load(&self) -> Result<Ledger, StoreTrouble> {
         let task = self.task();
         let (monitor, mut from_ns) = (task.monitor.clone(), task.from_ns);
         let to_ns = task.until_ns.unwrap_or(i64::MAX);
@@ -184,7 +188,6 @@ impl Owner {
             for window in &page {
                 ledger.restore(window)?;
             }
-            context.progress();
             match page.last() {
                 Some(last) if page.len() >= PAGE_WINDOWS => from_ns = last.window_ns.saturating_add(1),
                 _ => break,
@@ -239,13 +242,13 @@ impl Owner {
     }
 
     /// Gets ready to write: documents, the ledger, the inventories that it needs.
-    async fn prepare(&mut self, context: &Context<Self>) -> Result<(), StoreTrouble> {
+    async fn prepare(&mut self) -> Result<(), StoreTrouble> {
         if self.owes_documents {
             self.put_documents().await?;
             self.owes_documents = false;
         }
         if self.ledger.is_none() {
-            self.ledger = Some(self.load(context).await?);
+            self.ledger = Some(self.load().await?);
         }
         let Some(mut ledger) = self.ledger.take() else {
             return Ok(());
@@ -259,7 +262,7 @@ impl Owner {
         if self.deposed_by.is_some() {
             return;
         }
-        match self.prepare(context).await {
+        match self.prepare().await {
             Ok(()) => self.store_rests = false,
             Err(trouble) => return self.store_fails(&trouble, context),
         }
@@ -350,9 +353,9 @@ impl Owner {
             let mut bytes = 0;
             let mut part = Vec::new();
             while let Some(next) =
-                changes.next_if(|(write, _)| part.is_empty() || bytes + size(write) <= WRITE_BYTES_MAX)
+                changes.next_if(|(write, _)| part.is_empty() || bytes + write.bytes() <= WRITE_BYTES_MAX)
             {
-                bytes += size(&next.0);
+                bytes += next.0.bytes();
                 part.push(next);
             }
             self.write(ledger, part).await?;
@@ -480,16 +483,6 @@ impl Owner {
     }
 }
 
-/// About the bytes of a write.
-fn size(write: &WindowWrite) -> usize {
-    let rows = match &write.pieces {
-        store::PieceChange::Upsert(rows) => rows.as_slice(),
-        store::PieceChange::Drop => &[],
-    };
-    let pieces: usize = rows.iter().map(|row| row.key.len() + row.value.len()).sum();
-    write.header.len() + write.body.len() + pieces
-}
-
 impl Actor for Owner {
     type State = Arc<MonitorStatus>;
 
@@ -498,6 +491,7 @@ impl Actor for Owner {
     }
 
     async fn started(&mut self, context: &mut Context<Self>) -> Result<(), Failure> {
+        self.progress = Some(context.progress_handle());
         self.tick_at(self.now_ns(), context);
         Ok(())
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Most versions of monitors on one node: each has an actor and a ledger of its windows.
 const MONITORS_MAX: usize = 20_000;
-/// How long an owner may work on one message: it waits for the store, which has a shorter patience of its own.
+/// How long an owner may do without a sign of progress: longer than one call of the store may take.
 const PROGRESS_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A Brain's request.
@@ -122,7 +122,7 @@ impl Registry {
     }
 
     fn status(&self) -> ReduceStatus {
-        let monitors = self.installed.values().map(|known| status_of(known));
+        let monitors = self.installed.values().map(status_of);
         ReduceStatus {
             monitors: monitors.collect(),
             written: self.shared.written.load(Ordering::Relaxed),
