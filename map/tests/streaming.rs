@@ -169,8 +169,6 @@ fn brief<'a>(windows: impl IntoIterator<Item = (&'a i64, &'a WindowPartial)>) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
-
     #[test]
     fn streaming_rereading_and_one_pass_agree(actions in prop::collection::vec(action(), 1..60)) {
         let mut run = Run::new();
