@@ -18,6 +18,13 @@ pub trait Stamps {
     /// UTC nanoseconds since the epoch, or `None` for a line that continues its record. `line` has no line end,
     /// `offset` is that of its first byte in the file and never falls.
     fn read(&mut self, line: &[u8], offset: u64) -> Option<i64>;
+
+    /// Whether the line that was read last has a stamp although it continues its record, by the user's word
+    /// ([`Boundary`](crate::boundary::Boundary)): no sign, then, that the format has changed (F8).
+    #[inline]
+    fn passed_stamp(&self) -> bool {
+        false
+    }
 }
 
 /// Where in its file a reader begins.
@@ -100,6 +107,8 @@ pub struct RecordReader<S> {
     closed: Vec<Record>,
     head: Head,
     last_stamped_end: u64,
+    /// The long line that is passed over has a stamp.
+    long_line_is_stamped: bool,
 }
 
 impl<S: Stamps> RecordReader<S> {
@@ -130,6 +139,7 @@ impl<S: Stamps> RecordReader<S> {
             closed: Vec::new(),
             head: Head::default(),
             last_stamped_end: offset,
+            long_line_is_stamped: false,
         }
     }
 
@@ -304,16 +314,19 @@ impl<S: Stamps> RecordReader<S> {
         } else if let [rest @ .., b'\r'] = line {
             line = rest;
         }
-        let stamp = match self.context {
-            Context::BrokenLine => None,
-            _ => self.stamps.read(line, self.scan_offset),
+        let (stamp, is_stamped) = match self.context {
+            Context::BrokenLine => (None, false),
+            _ => {
+                let stamp = self.stamps.read(line, self.scan_offset);
+                (stamp, stamp.is_some() || self.stamps.passed_stamp())
+            }
         };
         let bytes = (end - begin + terminator) as u64;
         self.place_line(stamp, begin, bytes, end - begin);
         self.scan = end + terminator;
         self.probe = self.scan;
         self.scan_offset += bytes;
-        if stamp.is_some() {
+        if is_stamped {
             self.last_stamped_end = self.scan_offset;
         }
         self.cut_long_record();

@@ -7,6 +7,8 @@ use crate::query::{self, ANSWER_BYTES_MAX, Answer, QueryError};
 use actix_web::http::header::ContentType;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, web};
+use map::plan::Plan;
+use map::protocol::Definition;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -29,7 +31,7 @@ async fn answer(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Refu
     let answer = match query::run(&*site.store, text, now_ns).await {
         Err(QueryError::UnknownMonitor(diagnostic)) => {
             let answer = nothing_yet(site, text, now_ns).await;
-            answer.ok_or(QueryError::UnknownMonitor(diagnostic))?
+            answer.unwrap_or(Err(QueryError::UnknownMonitor(diagnostic)))?
         }
         answered => answered?,
     };
@@ -38,25 +40,19 @@ async fn answer(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Refu
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
 }
 
-/// The answer about a monitor that is configured, and of which no window is stored yet.
-async fn nothing_yet(site: &Site, text: &str, now_ns: i64) -> Option<Answer> {
+/// The answer about a monitor that is configured, and of which no window is stored yet; none if there is no such.
+async fn nothing_yet(site: &Site, text: &str, now_ns: i64) -> Option<Result<Answer, QueryError>> {
     let query = configs::parse_query(text).ok()?;
     let state = overview::ask(site).await.ok()?;
-    let monitor = state
-        .monitors
-        .into_iter()
-        .find(|monitor| monitor.name == query.source.value)?;
-    Some(Answer {
-        points: Vec::new(),
-        warnings: vec![format!("no window of `{}` is stored yet", monitor.name)],
-        monitor: monitor.name,
-        window_ms: monitor.window_ms,
-        group_by: monitor.group_by,
-        outputs: monitor.outputs,
-        from_ns: now_ns,
-        to_ns: now_ns,
-        is_partial: true,
-    })
+    let mut monitors = state.monitors.into_iter();
+    let monitor = monitors.find(|monitor| monitor.name == query.source.value)?;
+    let definition = match monitor.name.as_str() {
+        map::system::NAME => Definition::System,
+        _ => Definition::Yaml(monitor.text),
+    };
+    let monitor = map::definition::definition(&definition).ok()?;
+    let plan = Plan::new(&monitor).ok()?;
+    Some(query::without_windows(text, plan.shape(), now_ns))
 }
 
 /// The parameters behind the question mark; of equal names the last counts.

@@ -26,6 +26,8 @@ pub struct Answer {
     pub group_by: Vec<String>,
     /// Names of the outputs.
     pub outputs: Vec<String>,
+    /// What each output of an absent group is where absence is known (C3).
+    pub absent: Vec<(Arc<str>, AbsentValue)>,
     /// The first window start that was asked for, inclusive, nanoseconds.
     pub from_ns: i64,
     /// Exclusive.
@@ -39,15 +41,37 @@ pub struct Answer {
 impl Serialize for Answer {
     /// The `data` of a response: all but the warnings and whether it is partial.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut data = serializer.serialize_struct("Answer", 7)?;
+        let mut data = serializer.serialize_struct("Answer", 8)?;
         data.serialize_field("points", &self.points)?;
         data.serialize_field("monitor", &self.monitor)?;
         data.serialize_field("window_ms", &self.window_ms)?;
         data.serialize_field("group_by", &self.group_by)?;
         data.serialize_field("outputs", &self.outputs)?;
+        data.serialize_field("absent", &Absent(&self.absent))?;
         data.serialize_field("from", &rfc3339(self.from_ns))?;
         data.serialize_field("to", &rfc3339(self.to_ns))?;
         data.end()
+    }
+}
+
+/// What an output of a group is in a step that does not name it, at 100 % and with nothing folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbsentValue {
+    /// A count or a sum of nothing.
+    Zero,
+    /// Nothing to say: an average, a percentile, or an output that not every version in the range has.
+    Null,
+}
+
+struct Absent<'a>(&'a [(Arc<str>, AbsentValue)]);
+
+impl Serialize for Absent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let number = |value: &AbsentValue| match value {
+            AbsentValue::Zero => Some(0u8),
+            AbsentValue::Null => None,
+        };
+        serializer.collect_map(self.0.iter().map(|(name, value)| (&**name, number(value))))
     }
 }
 

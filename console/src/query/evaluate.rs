@@ -1,6 +1,6 @@
 //! Values of an answer: arithmetic over merged states, null wherever a value is not known.
 
-use super::answer::{Head, QueryPoint};
+use super::answer::{AbsentValue, Head, QueryPoint};
 use super::merge::{Finished, Row, RowKind};
 use super::plan::{Detail, Plan, Term};
 use configs::expr::BinaryOp;
@@ -105,9 +105,22 @@ fn value(plan: &Plan, step: &Finished, row: &Row, term: &Term) -> OutputValue {
     if !sets.iter().all(|set| is_condition_known(plan, step, row, *set)) {
         return OutputValue::Null;
     }
-    match lower(term, row, step) {
+    match lower(term, row, step.value_windows) {
         Some(node) => evaluate(&node, &row.states, step.covered_ns),
         None => OutputValue::Null,
+    }
+}
+
+/// What an output of an absent group is where absence is known (C3).
+pub(crate) fn absent_value(plan: &Plan, term: &Term) -> AbsentValue {
+    let mut row = Row::empty(plan, Vec::new());
+    row.include_zero(plan);
+    // Of a group that is absent from one window; from many, it is the same.
+    let node = lower(term, &row, 1);
+    let value = node.map(|node| evaluate(&node, &row.states, plan.window_ns));
+    match value {
+        Some(OutputValue::Number(text)) if text == "0" => AbsentValue::Zero,
+        _ => AbsentValue::Null,
     }
 }
 
@@ -171,16 +184,16 @@ fn states_of(node: &OutputNode, visit: &mut impl FnMut(usize)) {
 }
 
 /// The term as arithmetic over the row's states, what is known of it aside put in as numbers; `None` is null.
-fn lower(term: &Term, row: &Row, step: &Finished) -> Option<OutputNode> {
+fn lower(term: &Term, row: &Row, value_windows: u64) -> Option<OutputNode> {
     let number = |nanos: i128| OutputNode::Number(Decimal::from_nanos(nanos));
     Some(match term {
         Term::Nothing => return None,
         Term::Merged(node) => node.clone(),
         Term::OverPoints(index) => number(row.ends[*index]?),
-        Term::Windows => number(i128::from(step.value_windows) * 1_000_000_000),
-        Term::Negate(inner) => OutputNode::Negate(Box::new(lower(inner, row, step)?)),
+        Term::Windows => number(i128::from(value_windows) * 1_000_000_000),
+        Term::Negate(inner) => OutputNode::Negate(Box::new(lower(inner, row, value_windows)?)),
         Term::Arithmetic(op, left, right) => {
-            let (left, right) = (lower(left, row, step)?, lower(right, row, step)?);
+            let (left, right) = (lower(left, row, value_windows)?, lower(right, row, value_windows)?);
             let op: BinaryOp = *op;
             OutputNode::Arithmetic(op, Box::new(left), Box::new(right))
         }

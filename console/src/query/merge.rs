@@ -351,7 +351,8 @@ impl Row {
         }
     }
 
-    fn include_zero(&mut self, plan: &Plan) {
+    /// Counts a window in which nothing of the row was counted, and this is known.
+    pub(crate) fn include_zero(&mut self, plan: &Plan) {
         for (end, over) in self.ends.iter_mut().zip(&plan.over_points) {
             include(end, over, over.is_additive.then_some(0));
         }

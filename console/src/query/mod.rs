@@ -26,7 +26,7 @@ mod tests_laws;
 #[cfg(test)]
 pub(crate) mod tests_world;
 
-pub use answer::{Answer, Completeness, QueryPoint};
+pub use answer::{AbsentValue, Answer, Completeness, QueryPoint};
 pub use error::QueryError;
 pub(crate) use range::{instant, round_down};
-pub use run::{ANSWER_BYTES_MAX, POINTS_MAX, STORED_BYTES_MAX, WINDOWS_MAX, run};
+pub use run::{ANSWER_BYTES_MAX, POINTS_MAX, STORED_BYTES_MAX, WINDOWS_MAX, run, without_windows};

@@ -1,9 +1,9 @@
 //! A question asked of a store: which windows are read, within which bounds, and what is said of those that are not
 //! there.
 
-use super::answer::{Answer, QueryPoint};
+use super::answer::{AbsentValue, Answer, QueryPoint};
 use super::error::QueryError;
-use super::evaluate::{limit_groups, points};
+use super::evaluate::{absent_value, limit_groups, points};
 use super::facts::Withheld;
 use super::merge::{Content, Finished, Step};
 use super::plan::{Absent, Plan, Question};
@@ -49,7 +49,10 @@ pub async fn run(store: &dyn Points, text: &str, now_ns: i64) -> Result<Answer, 
     let query = configs::parse_query(text).map_err(|error| QueryError::Text(Box::new(error)))?;
     let name = query.source.value.clone();
     let (shapes, newest) = shapes(store, text, &query).await?;
-    let mut evaluation = Evaluation::new(text, query, shapes, newest, now_ns)?;
+    let mut evaluation = Evaluation::new(text, query, shapes, newest.version, now_ns)?;
+    if newest.is_without_windows {
+        return evaluation.finish_without_windows();
+    }
     let older = store.windows(&name, i64::MIN..evaluation.windows.start, 1).await?;
     evaluation.has_older = !older.is_empty();
     let mut next_ns = evaluation.windows.start;
@@ -75,21 +78,42 @@ pub async fn run(store: &dyn Points, text: &str, now_ns: i64) -> Result<Answer, 
     work.await.map_err(|error| QueryError::Unreadable(error.to_string()))?
 }
 
+/// Answers a question about a monitor of which nothing is stored yet.
+///
+/// # Errors
+/// As [`run`]: a question that its points could never answer is refused before there are any.
+pub fn without_windows(text: &str, shape: Shape, now_ns: i64) -> Result<Answer, QueryError> {
+    let query = configs::parse_query(text).map_err(|error| QueryError::Text(Box::new(error)))?;
+    // The version is of no weight: there is but one.
+    Evaluation::new(text, query, BTreeMap::from([(0, shape)]), Some(0), now_ns)?.finish_without_windows()
+}
+
 /// How many windows to read next, if they are as large as these.
 fn windows_of_a_page(page: &[StoredWindow]) -> usize {
     let bytes: usize = page.iter().map(|window| window.header.len() + window.body.len()).sum();
     (PAGE_BYTES * page.len() / bytes.max(1)).clamp(1, PAGE_WINDOWS_MAX)
 }
 
-/// The meanings of the monitor's versions, and the version of its newest window.
+/// What the newest window of a monitor says.
+struct Newest {
+    /// Its version of the monitor; the newest version that is known where there is no window.
+    version: Option<u64>,
+    /// Whether no window is stored at all.
+    is_without_windows: bool,
+}
+
+/// The meanings of the monitor's versions, and its newest window.
 async fn shapes(
     store: &dyn Points,
     text: &str,
     query: &Query,
-) -> Result<(BTreeMap<u64, Shape>, Option<u64>), QueryError> {
+) -> Result<(BTreeMap<u64, Shape>, Newest), QueryError> {
     let name = &query.source.value;
     let documents = store.documents(SHAPE, name).await?;
-    let mut newest = documents.last().map(|document| document.version);
+    let mut newest = Newest {
+        version: documents.last().map(|document| document.version),
+        is_without_windows: true,
+    };
     let mut shapes = BTreeMap::new();
     for document in documents {
         let shape = shape(&document.content).map_err(|error| QueryError::Unreadable(error.to_string()))?;
@@ -108,7 +132,10 @@ async fn shapes(
     }
     if let Some(window) = store.newest(name, 1).await?.first() {
         let header: StoredHeader = decode("header", &window.header).map_err(unreadable)?;
-        newest = Some(header.monitor_version);
+        newest = Newest {
+            version: Some(header.monitor_version),
+            is_without_windows: false,
+        };
     }
     Ok((shapes, newest))
 }
@@ -395,6 +422,28 @@ impl Evaluation {
         self.points.extend(points(step, &self.monitor, &self.names, is_merged));
     }
 
+    /// An answer without points: nothing is known yet, so nothing is complete.
+    fn finish_without_windows(mut self) -> Result<Answer, QueryError> {
+        self.warnings = vec![format!("no window of `{}` is stored yet", self.monitor)];
+        Ok(self.answer(true))
+    }
+
+    /// What an absent group is: a zero only if it is one in every version that has points in the answer.
+    fn absent(&self) -> Vec<(Arc<str>, AbsentValue)> {
+        let plans = || self.plans.values().flatten();
+        let names = self.names.iter().enumerate();
+        names
+            .map(|(output, name)| {
+                let is_zero = |plan: &Arc<Plan>| absent_value(plan, &plan.outputs[output].1) == AbsentValue::Zero;
+                let value = match plans().all(is_zero) {
+                    true => AbsentValue::Zero,
+                    false => AbsentValue::Null,
+                };
+                (Arc::clone(name), value)
+            })
+            .collect()
+    }
+
     fn finish(mut self) -> Result<Answer, QueryError> {
         self.finish_step()?;
         if let Some(limit) = self.query.limit {
@@ -415,8 +464,14 @@ impl Evaluation {
         let is_incomplete = |point: &QueryPoint| {
             point.completeness().state() != WindowState::Open && !point.completeness().is_complete()
         };
-        Ok(Answer {
-            is_partial: self.gaps.count > 0 || self.has_open_hole || self.points.iter().any(is_incomplete),
+        let is_partial = self.gaps.count > 0 || self.has_open_hole || self.points.iter().any(is_incomplete);
+        Ok(self.answer(is_partial))
+    }
+
+    fn answer(self, is_partial: bool) -> Answer {
+        Answer {
+            absent: self.absent(),
+            is_partial,
             points: self.points,
             monitor: self.query.source.value,
             window_ms: (self.main.step_ns / 1_000_000) as u64,
@@ -425,7 +480,7 @@ impl Evaluation {
             from_ns: self.range.start,
             to_ns: self.range.end,
             warnings: self.warnings,
-        })
+        }
     }
 }
 

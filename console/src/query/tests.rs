@@ -292,6 +292,60 @@ fn absence_is_zero_only_where_that_is_known() {
     );
 }
 
+/// What a group is that a whole window does not name.
+#[test]
+fn absent_groups_are_zero_or_nothing() {
+    #[track_caller]
+    fn check(world: &World, select: &str, expected: &str) {
+        let answer = ask(world, &format!("select {select} from m"));
+        let shown = |(name, value): &(std::sync::Arc<str>, AbsentValue)| match value {
+            AbsentValue::Zero => format!("{name}: 0"),
+            AbsentValue::Null => format!("{name}: null"),
+        };
+        let absent: Vec<String> = answer.absent.iter().map(shown).collect();
+        assert_eq!(absent.join(", "), expected);
+    }
+    let mut world = two_windows();
+    check(
+        &world,
+        "*",
+        "n: 0, bytes: 0, p50_ms: null, max_ms: null, avg_ms: null, errors_percent: null, per_s: 0, users: 0, who: null, \
+         errors: 0",
+    );
+    check(
+        &world,
+        "sum(n) as a, max(n) as b, min(p50_ms) as c, 2 * sum(n) - n as d, sum(n) + 1 as e, sum(n where s = '500') as f",
+        "a: 0, b: 0, c: null, d: 0, e: null, f: 0",
+    );
+    // Nothing is stored under this version: what it means has no weight.
+    world.monitor("m", 2, "select count() as n, avg(b) as bytes parse logfmt group by field('path'), s every 10s");
+    check(&world, "n, bytes", "n: 0, bytes: 0");
+    // An output is a zero only where all versions in the range say so: one did not have `late`, the other averaged.
+    world.monitor(
+        "m",
+        3,
+        "select count() as n, avg(b) as bytes, count() as late parse logfmt group by field('path'), s every 10s",
+    );
+    world.store(&Window {
+        start_s: 20,
+        version: 3,
+        lines: &["path=/a s=200 b=1"],
+        hosts: BOTH,
+        ..Window::default()
+    });
+    check(&world, "n, bytes, late", "n: 0, bytes: null, late: null");
+}
+
+#[test]
+fn nothing_stored_is_no_gap() {
+    let mut world = World::default();
+    world.monitor("m", 1, MQL);
+    let answer = ask(&world, "select n from m");
+    assert_eq!(answer.warnings, ["no window of `m` is stored yet"]);
+    assert_eq!((answer.points.len(), answer.is_partial), (0, true));
+    assert_eq!((answer.from_ns, answer.to_ns), (0, 120 * SECOND_NS));
+}
+
 /// A group that is absent at 100 % was zero there, and that is a least value too.
 #[test]
 fn least_values_know_of_zeros() {

@@ -4,11 +4,13 @@
 //! person would write, so that the console shows it and one can go on from there.
 
 use super::starter::APP;
+use crate::clock;
 use crate::eval::file::{fill, open};
-use crate::eval::range::LogFile;
+use crate::eval::{self, range::LogFile};
 use crate::exit::Failure;
 use logline::fields::{Extractor, Lines, Rule, Scratch, Slot};
-use logline::stamp::{Detection, SAMPLE_BYTES, learn};
+use logline::records::Stamps as _;
+use logline::stamp::{Detection, FileStamps, SAMPLE_BYTES, learn};
 use regex::bytes::Regex;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,8 @@ const GROUP_FIELDS: [&str; 11] = [
 const FIELD_SHARE_MIN_PERCENT: usize = 50;
 /// Lines of the sample, in a hundred, that must have a level before it is taken for one.
 const LEVEL_SHARE_MIN_PERCENT: usize = 30;
+/// A log without a record for so many seconds shows nothing in a first chart: that is said.
+const QUIET_S: i64 = 15 * 60;
 /// Groups of a monitor that nobody asked for: levels and statuses are few.
 const GROUPS_MAX: usize = 100;
 /// A level as programs write it, anywhere in a record's first line. Every record matches, with or without one.
@@ -53,17 +57,34 @@ pub struct LogMonitor {
     group: Option<String>,
     /// How fields are cut, if they are.
     parse: Option<String>,
-    /// Whether timestamps were found; without them there is nothing to count by.
-    is_stamped: bool,
+    /// What its timestamps say.
+    stamps: Stamps,
+}
+
+/// What is known of a log's timestamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stamps {
+    /// There are none, and so nothing to count by.
+    None,
+    /// There are; how many seconds before now the newest lies, where that is easy to tell.
+    Found(Option<i64>),
 }
 
 impl LogMonitor {
     /// What the greeting says of it.
     pub fn grouped(&self) -> String {
-        match (&self.group, self.is_stamped) {
-            (_, false) => ", no timestamps found yet (see `sunfire detect`)".to_owned(),
-            (Some(group), true) => format!(", by {group}"),
-            (None, true) => String::new(),
+        let group = self
+            .group
+            .as_ref()
+            .map(|group| format!(", by {group}"))
+            .unwrap_or_default();
+        match self.stamps {
+            Stamps::None => ", no timestamps found yet (see `sunfire detect`)".to_owned(),
+            Stamps::Found(Some(age_s)) if age_s > QUIET_S => {
+                let age = jiff::SignedDuration::from_secs(age_s);
+                format!("{group}, quiet for {age:#}: what is older, `sunfire eval` counts")
+            }
+            Stamps::Found(_) => group,
         }
     }
 
@@ -161,7 +182,7 @@ fn monitor(path: &Path, name: String) -> Result<LogMonitor, Failure> {
         name,
         group,
         parse,
-        is_stamped: matches!(learn(sample), Detection::Stamped(_)),
+        stamps: stamps(&log, sample)?,
     })
 }
 
@@ -184,6 +205,25 @@ fn separates<'a>(rule: &Rule, field: &str, lines: impl Iterator<Item = &'a [u8]>
         }
     }
     having * 100 >= all.max(1) * FIELD_SHARE_MIN_PERCENT && having > 0 && values.len() <= GROUPS_MAX
+}
+
+/// What the first lines and the last ones say of the timestamps.
+fn stamps(log: &LogFile<'_>, sample: &[u8]) -> Result<Stamps, Failure> {
+    let Detection::Stamped(detected) = learn(sample) else {
+        return Ok(Stamps::None);
+    };
+    // Their year would have to be walked for.
+    if detected.profile.lacks_year() {
+        return Ok(Stamps::Found(None));
+    }
+    let from = log.size.saturating_sub(SAMPLE_BYTES as u64);
+    let mut tail = vec![0; SAMPLE_BYTES];
+    let len = fill(log, &mut tail, from)?;
+    let mut stamps = FileStamps::new(&detected.profile, &eval::zone(None)?);
+    let lines = tail[..len].split(|byte| *byte == b'\n');
+    let newest_ns = lines.filter_map(|line| stamps.read(line, from)).max();
+    let age_s = |newest_ns: i64| clock::now_ns().saturating_sub(newest_ns) / 1_000_000_000;
+    Ok(Stamps::Found(newest_ns.map(age_s)))
 }
 
 /// The column that keeps records apart, and how it is cut out.

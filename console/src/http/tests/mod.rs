@@ -178,6 +178,7 @@ async fn questions_are_answered_as_json() {
     assert_eq!(data["points"][0]["values"], json!({"n": 3, "p50_ms": 3}));
     assert_eq!(data["points"][1]["completeness"]["missing"], json!({"unreachable": 1}));
     assert_eq!(data["points"].as_array().map(Vec::len), Some(2));
+    assert_eq!(data["absent"], json!({"n": 0, "p50_ms": null}));
     let rest = json!([
         data["monitor"],
         data["window_ms"],
@@ -277,11 +278,42 @@ async fn mistakes_are_told_with_status_place_and_hint() {
     let body = get(&scene.console, &question("select nn from m")).await.json();
     assert_eq!(body["position"], json!({"line": 1, "column": 8, "length": 2}));
     assert_eq!(body["hint"], "its columns are: n, p50_ms");
-    // A monitor that is configured and has no window yet is no mistake.
-    let young = get(&scene.console, &question("select * from young since 1m")).await;
+    scene.end().await;
+}
+
+/// A monitor that is configured and has no window yet is no mistake; a question that it can never answer is one.
+#[tokio::test]
+async fn a_monitor_without_windows_is_answered_without_points() {
+    let scene = scene(Arc::new(world()), |_| {}).await;
+    let question_of = |select: &str| {
+        question(&format!(
+            "select {select} from young from 1970-01-01T00:00:00Z to 1970-01-01T00:00:20Z"
+        ))
+    };
+    let young = get(&scene.console, &question_of("*")).await;
+    let expected = json!({
+        "status": "success", "partial": true, "warnings": ["no window of `young` is stored yet"],
+        "data": {
+            "points": [], "monitor": "young", "window_ms": 5_000, "group_by": ["op"], "outputs": ["n", "avg_ms"],
+            "absent": {"n": 0, "avg_ms": null}, "from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:00:20Z",
+        },
+    });
+    assert_eq!((young.status, young.json()), (200, expected));
+    let total = get(&scene.console, &question_of("sum(n) as total")).await;
     assert_eq!(
-        (young.status, &young.json()["warnings"]),
-        (200, &json!(["no window of `young` is stored yet"]))
+        (total.status, &total.json()["data"]["outputs"]),
+        (200, &json!(["total"]))
+    );
+    let wrong = get(&scene.console, &question_of("nn")).await;
+    assert_eq!(
+        (wrong.status, &wrong.json()["error"]),
+        (422, &json!("`young` has no column `nn`"))
+    );
+    // The built-in table has no text that could be read.
+    let system = get(&scene.console, &question("select cpu.util from system")).await;
+    assert_eq!(
+        (system.status, &system.json()["data"]["window_ms"]),
+        (200, &json!(5_000))
     );
     scene.end().await;
 }

@@ -18,6 +18,10 @@ impl Handler<BrainProtocol> for FixedBrain {
     }
 }
 
+/// A monitor of which nothing is stored.
+const YOUNG: &str = "kind: monitor\nname: young\napp: shop\nlog: /var/log/x.log\nparse: logfmt\ngroup_by: [op]\nselect: { n: \
+                     count(), avg_ms: avg(ms) }\nwindow: 5s\n";
+
 fn node(name: &str) -> NodeAddress {
     NodeAddress {
         node: name.to_owned(),
@@ -56,7 +60,14 @@ pub(super) fn brain_state() -> BrainState {
     let labels = BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
     BrainState {
         epoch: 4,
-        monitors: vec![monitor_state("m"), monitor_state("young")],
+        monitors: vec![
+            monitor_state("m"),
+            MonitorState {
+                text: YOUNG.to_owned(),
+                ..monitor_state("young")
+            },
+            monitor_state("system"),
+        ],
         apps: vec![AppState {
             name: "shop".to_owned(),
             inventory_version: 7,
