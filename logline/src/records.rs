@@ -1,4 +1,5 @@
-//! Bytes to records (rules F1 and F4): a record is a stamped line and the unstamped lines after it.
+//! Bytes to records (rules F1 and F4): a record is a stamped line and the unstamped lines after it. Which stamps count
+//! is [`Stamps`]' business: a line that may not begin a record by the user's word gets none from it.
 //!
 //! The reader owns the one buffer that log bytes pass through: whoever reads a file writes straight into
 //! [`RecordReader::space`], and records come out as positions in it, so nothing is copied or allocated for a
@@ -8,6 +9,7 @@
 
 use crate::mutant::{self, Mutant};
 use memchr::memchr;
+use std::ops::Range;
 
 /// Bytes of a record's text that are kept for fields; the rest is counted, not kept. A record cut here still counts
 /// its bytes and lines exactly; only a monitor that looks at its fields loses it, as `too_long`.
@@ -308,19 +310,13 @@ impl<S: Stamps> RecordReader<S> {
     #[inline]
     fn take_line(&mut self, end: usize, terminator: usize) {
         let begin = self.scan;
-        let mut line = &self.buffer[begin..end];
-        if line.len() > self.limit {
-            line = &line[..self.limit];
-        } else if let [rest @ .., b'\r'] = line {
-            line = rest;
-        }
-        let (stamp, is_stamped) = match self.context {
-            Context::BrokenLine => (None, false),
-            _ => {
-                let stamp = self.stamps.read(line, self.scan_offset);
-                (stamp, stamp.is_some() || self.stamps.passed_stamp())
-            }
+        let line = &self.buffer[begin..end];
+        let line_end = match line {
+            _ if line.len() > self.limit => begin + self.limit,
+            [rest @ .., b'\r'] => begin + rest.len(),
+            _ => end,
         };
+        let (stamp, is_stamped) = self.read_stamp(begin..line_end);
         let bytes = (end - begin + terminator) as u64;
         self.place_line(stamp, begin, bytes, end - begin);
         self.scan = end + terminator;
@@ -330,6 +326,16 @@ impl<S: Stamps> RecordReader<S> {
             self.last_stamped_end = self.scan_offset;
         }
         self.cut_long_record();
+    }
+
+    /// The stamp of a line that begins a record, and whether the line has a stamp at all.
+    #[inline]
+    fn read_stamp(&mut self, line: Range<usize>) -> (Option<i64>, bool) {
+        if self.context == Context::BrokenLine {
+            return (None, false);
+        }
+        let stamp = self.stamps.read(&self.buffer[line], self.scan_offset);
+        (stamp, stamp.is_some() || self.stamps.passed_stamp())
     }
 
     /// Adds a line to the record, head or remains it belongs to.
@@ -376,12 +382,8 @@ impl<S: Stamps> RecordReader<S> {
     /// A line without end has grown over the limit: its stamp is read from what is there, the rest is passed over.
     fn begin_long_line(&mut self) {
         let begin = self.scan;
-        let stamp = match self.context {
-            Context::BrokenLine => None,
-            _ => self
-                .stamps
-                .read(&self.buffer[begin..begin + self.limit], self.scan_offset),
-        };
+        let (stamp, is_stamped) = self.read_stamp(begin..begin + self.limit);
+        self.long_line_is_stamped = is_stamped;
         let len = self.filled - begin;
         let broken = self.context == Context::BrokenLine;
         self.place_line(stamp, begin, len as u64, len);
@@ -420,10 +422,7 @@ impl<S: Stamps> RecordReader<S> {
         if self.context == Context::BrokenLine {
             self.context = Context::BeforeFirst;
         }
-        if self
-            .open
-            .is_some_and(|record| record.offset + record.bytes == self.scan_offset && record.lines == 1)
-        {
+        if self.long_line_is_stamped {
             self.last_stamped_end = self.scan_offset;
         }
         self.cut_long_record();

@@ -17,6 +17,19 @@ const PROGRAM_BYTES_MAX: usize = 4 << 20;
 /// Bytes that the lazily built automaton may take in each thread before it starts afresh.
 const AUTOMATON_BYTES_MAX: usize = 2 << 20;
 
+/// Compiles a pattern over bytes within the bounds above; else why not, in the compiler's words.
+pub(crate) fn compile_pattern(pattern: &str) -> Result<Regex, String> {
+    let compile = |unicode: bool| {
+        RegexBuilder::new(pattern)
+            .unicode(unicode)
+            .size_limit(PROGRAM_BYTES_MAX)
+            .dfa_size_limit(AUTOMATON_BYTES_MAX)
+            .build()
+    };
+    let compiled = compile(false).or_else(|_| compile(true));
+    compiled.map_err(|error| error.to_string())
+}
+
 /// A compiled pattern with at least one named group.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
@@ -25,15 +38,7 @@ pub(super) struct Pattern {
 
 impl Pattern {
     pub(super) fn new(pattern: &str) -> Result<Pattern, RuleError> {
-        let compile = |unicode: bool| {
-            RegexBuilder::new(pattern)
-                .unicode(unicode)
-                .size_limit(PROGRAM_BYTES_MAX)
-                .dfa_size_limit(AUTOMATON_BYTES_MAX)
-                .build()
-        };
-        let compiled = compile(false).or_else(|_| compile(true));
-        let regex = compiled.map_err(|error| RuleError::Pattern { why: error.to_string() })?;
+        let regex = compile_pattern(pattern).map_err(|why| RuleError::Pattern { why })?;
         let pattern = Pattern { regex };
         if pattern.names().is_empty() {
             return Err(RuleError::NoFields {
