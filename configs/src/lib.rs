@@ -21,6 +21,7 @@ mod nearest;
 pub mod node;
 mod parse_rule;
 pub mod query;
+mod records;
 mod set;
 mod source;
 mod targets;

@@ -1,6 +1,7 @@
 //! A monitor: a standing MQL query, validated.
 
 use crate::expr::{Column, Expr};
+use logline::boundary::Boundary;
 use logline::fields::Rule;
 
 /// A validated monitor. Made from YAML or from an MQL string; both say the same.
@@ -14,6 +15,8 @@ pub struct Monitor {
     pub app: Option<String>,
     /// Globs and strftime patterns of the log, absolute paths on the hosts.
     pub log: Option<String>,
+    /// Which lines may begin a record; `None` is every line with a stamp.
+    pub records: Option<Boundary>,
     /// How fields are cut out of a record; `None` detects the rule from the log itself (`auto`).
     pub parse: Option<Rule>,
     /// Which records count.

@@ -12,14 +12,17 @@ use crate::monitor::{Absent, GroupColumn, Limits, Monitor, Output, TimeRange};
 use crate::nearest::nearest;
 use crate::parse_rule::{RuleForm, check_columns};
 use crate::query::Question;
+use crate::records;
 use crate::units::{DURATION_HINT, duration_ms, window_fault, window_hint};
 use crate::zone;
 use crate::{GRACE_MS_DEFAULT, GROUPS_DEFAULT, WINDOW_MS_DEFAULT};
+use logline::boundary::{Boundary, Side};
 use std::ops::Range;
 
 /// The words that begin a clause.
-const CLAUSES: [&str; 14] = [
+const CLAUSES: [&str; 15] = [
     "from",
+    "records",
     "parse",
     "where",
     "filter",
@@ -50,6 +53,7 @@ pub(super) struct Clauses {
     /// The stored points that are asked about, and where their name stands.
     pub(super) source: Placed<String>,
     pub(super) log: Placed<String>,
+    pub(super) records: Placed<Boundary>,
     pub(super) rule: Placed<RuleForm>,
     pub(super) filter: Option<Expr>,
     pub(super) group_by: Vec<(GroupColumn, Range<usize>)>,
@@ -175,6 +179,7 @@ fn clause(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
             let form = rule::form(parser)?;
             put(&mut clauses.rule, form, "parse", token.span.start..parser.last_end())
         }
+        "records" => records(parser, clauses, &token.span),
         "where" | "filter" => filter(parser, clauses, &keyword),
         "group" => group_by(parser, clauses),
         "every" => duration(parser, &mut clauses.window_ms, "every"),
@@ -359,6 +364,28 @@ fn limit(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
     put(&mut clauses.limit, groups, "limit", token.span)
 }
 
+/// `records start '…'` or `records continue '…'`.
+fn records(parser: &mut Parser, clauses: &mut Clauses, keyword: &Range<usize>) -> Result<(), Mistake> {
+    let side = if parser.take_word("start") {
+        Side::Start
+    } else if parser.take_word("continue") {
+        Side::Continue
+    } else {
+        let mistake = parser.unexpected("`start` or `continue` after `records`");
+        return Err(mistake.hint(records::USAGE));
+    };
+    let span = parser.peek().span.clone();
+    let pattern = parser.text_literal("a pattern in single quotes")?;
+    let boundary = records::boundary(side, &pattern);
+    let boundary = boundary.map_err(|(message, hint)| Mistake::new(span, message).hint(hint))?;
+    put(
+        &mut clauses.records,
+        boundary,
+        "records",
+        keyword.start..parser.last_end(),
+    )
+}
+
 /// A clause with a text.
 fn text(parser: &mut Parser, place: &mut Placed<String>, keyword: &str, expected: &str) -> Result<(), Mistake> {
     let span = parser.peek().span.clone();
@@ -458,6 +485,7 @@ fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
         tenant: None,
         app,
         log: clauses.log.map(first),
+        records: clauses.records.map(first),
         parse,
         filter: clauses.filter,
         group_by: clauses.group_by.into_iter().map(first).collect(),

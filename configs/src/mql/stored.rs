@@ -43,6 +43,7 @@ fn refuse_clauses_of_monitors(clauses: &Clauses) -> Result<(), Mistake> {
     }
     let foreign = [
         ("from log", place(&clauses.log)),
+        ("records", place(&clauses.records)),
         ("parse", place(&clauses.rule)),
         ("lateness", place(&clauses.lateness_ms)),
         ("delay", place(&clauses.delay_ms)),

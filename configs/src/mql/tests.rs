@@ -85,6 +85,8 @@ pub(crate) fn summary(monitor: &Monitor) -> String {
         .map(|output| format!("{}: {}", output.name, tree(&output.expr)))
         .collect();
     let parse = monitor.parse.as_ref().map(logline::fields::Rule::name);
+    let records = monitor.records.as_ref();
+    let records = records.map_or(String::new(), |records| format!("records {records} "));
     let Monitor {
         app,
         log,
@@ -104,7 +106,7 @@ pub(crate) fn summary(monitor: &Monitor) -> String {
         ..
     } = monitor;
     format!(
-        "{app:?} {log:?} {parse:?} {filter:?} {group_by:?} {select:?} {window_ms} {lateness_ms:?} {delay_ms:?} \
+        "{app:?} {log:?} {records}{parse:?} {filter:?} {group_by:?} {select:?} {window_ms} {lateness_ms:?} {delay_ms:?} \
          {grace_ms} {timezone:?} {timestamp:?} {absent:?} {limits:?} {range:?}"
     )
 }

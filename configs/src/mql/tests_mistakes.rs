@@ -85,6 +85,43 @@ fn mistakes_of_grammar() {
 }
 
 #[test]
+fn mistakes_of_where_records_begin() {
+    let usage = "write records start '^\\d{4}-', or records continue '^\\s'";
+    check_query_mistake(
+        "select count() records '^a'",
+        &format!("24: '^a': expected `start` or `continue` after `records`, found `'^a'` ({usage})"),
+    );
+    check_query_mistake(
+        "select count() records start a",
+        "30: a: expected a pattern in single quotes, found `a`",
+    );
+    let hint = "as in '^MainThread::'";
+    check_query_mistake(
+        "select count() records start ''",
+        &format!("30: '': the pattern of `records` is empty (say what a line begins with, {hint})"),
+    );
+    let linear = "a regular expression of linear time, without look-around and back references";
+    check_query_mistake(
+        "select count() records continue '(b' every 1m",
+        &format!("33: '(b': the regular expression can't be used: unclosed group ({linear}, {hint})"),
+    );
+    let long = "x".repeat(1025);
+    let message = "the pattern of `records` has 1025 bytes, at most 1024 are allowed";
+    check_query_mistake(
+        &format!("select count() records start '{long}'"),
+        &format!("30: '{long}': {message} (match only what a line begins with, {hint})"),
+    );
+    check_query_mistake(
+        "select count() records start 'a' records continue 'b'",
+        "34: records continue 'b': `records` is given twice (keep one of them)",
+    );
+    check_query_mistake(
+        "select count() recrods start 'a'",
+        "16: recrods: unknown clause `recrods` (did you mean `records`?)",
+    );
+}
+
+#[test]
 fn mistakes_of_calls() {
     check_mistake("cuont()", "1: cuont: unknown function `cuont` (did you mean `count`?)");
     check_mistake(

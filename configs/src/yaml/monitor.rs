@@ -1,16 +1,18 @@
 //! A raw monitor to a validated one.
 
 use super::field::{Field, Ordered};
-use super::raw::{RawAbsent, RawKv, RawLimits, RawMonitor, RawParse, RawSplit};
+use super::raw::{RawAbsent, RawKv, RawLimits, RawMonitor, RawParse, RawRecords, RawSplit};
 use super::reading::Reading;
 use crate::diagnostic::Mistake;
 use crate::expr::{Column, Expr};
 use crate::monitor::{Absent, GroupColumn, Limits, Monitor, Output, TimeRange};
 use crate::mql;
 use crate::parse_rule::{RuleForm, check_columns};
+use crate::records;
 use crate::units::{bytes_per_second, cpu_us_per_second, window_fault, window_hint};
 use crate::zone;
 use crate::{GRACE_MS_DEFAULT, GROUPS_DEFAULT, WINDOW_MS_DEFAULT};
+use logline::boundary::{Boundary, Side};
 use logline::fields::Rule;
 use std::ops::Range;
 
@@ -50,6 +52,7 @@ pub(super) fn monitor(raw: &RawMonitor, reading: &mut Reading, document: Range<u
                 .map(str::to_owned)
         }),
         log: log(&raw.log, reading),
+        records: records(&raw.records, reading),
         parse,
         filter: filter.map(|filter| filter.expr),
         group_by: groups.into_iter().map(|(group, _)| group).collect(),
@@ -177,6 +180,21 @@ fn group_by(raw: &RawMonitor, reading: &mut Reading) -> Vec<(GroupColumn, Range<
         groups.push((GroupColumn { name, column }, span));
     }
     groups
+}
+
+fn records(raw: &Field<RawRecords>, reading: &mut Reading) -> Option<Boundary> {
+    let (side, pattern) = match raw.value()? {
+        RawRecords::Start(pattern) => (Side::Start, pattern),
+        RawRecords::Continue(pattern) => (Side::Continue, pattern),
+    };
+    let (text, span) = pattern.given()?;
+    match records::boundary(side, text) {
+        Ok(boundary) => Some(boundary),
+        Err((message, hint)) => {
+            reading.note(Mistake::new(span, message).hint(hint));
+            None
+        }
+    }
 }
 
 fn rule(raw: &Field<RawParse>, reading: &mut Reading) -> Option<Rule> {

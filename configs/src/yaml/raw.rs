@@ -45,6 +45,8 @@ pub(super) struct RawMonitor {
     /// The log's absolute path on the hosts, with globs and strftime dates: /var/log/pay.%Y-%m-%d.log
     #[schemars(regex(pattern = "^/"))]
     pub(super) log: Field<String>,
+    /// Which lines begin a record. Default: every line with a timestamp.
+    pub(super) records: Field<RawRecords>,
     /// How fields are cut out of a record. Default: auto, detected from the log.
     pub(super) parse: Field<RawParse>,
     /// Which records count: a condition in MQL, such as op in ('pay', 'refund').
@@ -107,6 +109,16 @@ pub(super) struct RawLimits {
     /// Bytes of log per second: 100MiB/s. Default: no limit.
     #[schemars(regex(pattern = r"^\d+ ?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$"))]
     pub(super) bytes: Field<String>,
+}
+
+/// Which lines begin a record, by a regular expression of linear time over the line.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawRecords {
+    /// Only a line that matches, if it has a timestamp: '^MainThread::'
+    Start(Field<String>),
+    /// A line that matches never does, even with a timestamp: '^\s'
+    Continue(Field<String>),
 }
 
 /// How fields are cut out of a record.

@@ -130,6 +130,46 @@ fn every_parse_form_says_the_same_in_both() {
 }
 
 #[test]
+fn where_records_begin_says_the_same_in_both() {
+    for (yaml, mql) in [
+        ("{ start: '^MainThread::' }", "start '^MainThread::'"),
+        ("{ continue: '^\\s|it''s' }", "continue '^\\s|it''s'"),
+    ] {
+        let of_yaml = monitor(&format!(
+            "kind: monitor\nname: m\nselect: {{ n: count() }}\nrecords: {yaml}\n"
+        ));
+        let of_mql = parse_mql(&format!("select count() as n every 1m records {mql}")).expect(mql);
+        assert_eq!(summary(&of_yaml), summary(&of_mql));
+        assert_eq!(
+            of_yaml.records.map(|records| records.to_string()).as_deref(),
+            Some(mql),
+            "as it was written"
+        );
+    }
+    check_line(
+        "records: { begin: a }",
+        &["4:12: begin: unknown value `begin` (one of: start, continue)"],
+    );
+    check_line(
+        "records: { start: '(' }",
+        &[
+            "4:19: '(': the regular expression can't be used: unclosed group (a regular expression of linear time, \
+           without look-around and back references, as in '^MainThread::')",
+        ],
+    );
+    check_line(
+        "records: { continue: '' }",
+        &["4:22: '': the pattern of `records` is empty (say what a line begins with, as in '^MainThread::')"],
+    );
+    check_line("records: { start: [a] }", &["4:19: [: expected a text, found a list"]);
+    check_line("records: start", &["4:10: start: expected a text, found nothing"]);
+    check_line(
+        "records: { start: a, continue: b }",
+        &["4:10: {: expected one of start, continue, found keys with values"],
+    );
+}
+
+#[test]
 fn defaults_are_those_of_the_design() {
     let found = monitor("kind: monitor\nname: m\nselect: { n: count() }\n");
     let expected = parse_mql("select count() as n").expect("a good query");
