@@ -38,7 +38,9 @@ pub enum BoundaryError {
     #[error("the pattern is empty: say what a line begins with, as in '^\\d{{4}}-'")]
     Empty,
     /// It is longer than [`PATTERN_BYTES_MAX`].
-    #[error("the pattern has {bytes} bytes, at most {PATTERN_BYTES_MAX} are allowed: match only what a line begins with")]
+    #[error(
+        "the pattern has {bytes} bytes, at most {PATTERN_BYTES_MAX} are allowed: match only what a line begins with"
+    )]
     TooLong {
         /// Its length.
         bytes: usize,

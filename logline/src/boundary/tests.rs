@@ -35,7 +35,11 @@ fn check(boundary: Option<&Boundary>, expected: &[(i64, u64)], head: u64) {
     let found: Vec<_> = (reader.closed().iter())
         .map(|record| (seconds(record), record.lines))
         .collect();
-    assert_eq!((found.as_slice(), reader.head().lines), (expected, head), "{boundary:?}");
+    assert_eq!(
+        (found.as_slice(), reader.head().lines),
+        (expected, head),
+        "{boundary:?}"
+    );
 }
 
 #[test]
@@ -43,11 +47,7 @@ fn a_boundary_says_which_stamped_lines_begin_records() {
     use Side::{Continue, Start};
     check(None, &[(0, 1), (1, 2), (2, 2), (3, 1)], 0);
     check(Some(&boundary(Start, "^Main::")), &[(1, 4), (3, 1)], 1);
-    check(
-        Some(&boundary(Start, "^(Main|Thread-2)")),
-        &[(1, 2), (2, 2), (3, 1)],
-        1,
-    );
+    check(Some(&boundary(Start, "^(Main|Thread-2)")), &[(1, 2), (2, 2), (3, 1)], 1);
     check(Some(&boundary(Start, "b$")), &[(2, 3)], 3);
     check(Some(&boundary(Start, "nowhere")), &[], 6);
     check(Some(&boundary(Continue, "^Thread-")), &[(1, 4), (3, 1)], 1);
@@ -60,7 +60,10 @@ fn patterns_are_searched_in_bytes() {
     let may_begin = |pattern: &str, line: &[u8]| boundary(Side::Start, pattern).may_begin(line);
     assert!(may_begin("^.b", b"\xffb"));
     assert!(may_begin(r"^\w+$", b"abc") && !may_begin(r"^\w+$", "é".as_bytes()));
-    assert!(may_begin(r"^\p{Lu}", "É".as_bytes()), "with Unicode where it is asked for");
+    assert!(
+        may_begin(r"^\p{Lu}", "É".as_bytes()),
+        "with Unicode where it is asked for"
+    );
     assert!(!may_begin("(?m)^b", b"ab"));
 }
 
@@ -102,7 +105,11 @@ fn lines_that_are_passed_over_still_have_stamps() {
     let mut cut = reader(&log, 36);
     cut.push(&long.as_bytes()[..40]);
     cut.push(&long.as_bytes()[40..]);
-    assert_eq!(of(&cut), (whole + long.len() as u64, whole + long.len() as u64), "over the limit");
+    assert_eq!(
+        of(&cut),
+        (whole + long.len() as u64, whole + long.len() as u64),
+        "over the limit"
+    );
 }
 
 /// In a repeated hour a backward jump decides; the jump of a dump decides nothing (F9).
