@@ -36,9 +36,11 @@ export function gridOf(data, asked) {
     cut: Math.ceil((to - first) / step) > GRID_CELLS_MAX,
   };
   for (const point of points) place(grid, point);
+  const firstAnswered = grid.windows.findIndex((window) => window !== null);
   grid.looks = grid.windows.map((window, at) => {
     const recent = startOf(grid, at) + step >= asked.now - PENDING_MS;
-    return !window && recent ? PENDING_LOOK : lookOf(window, recent);
+    // Before its first window a monitor has none that could be on its way.
+    return !window && recent && at > firstAnswered ? PENDING_LOOK : lookOf(window, recent);
   });
   grid.zeros = new Set(grid.outputs.filter((output) => absenceIsZero(grid, output)));
   return grid;

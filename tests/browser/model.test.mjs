@@ -155,6 +155,25 @@ test('gaps are gaps and a proven zero is zero', () => {
   assert.equal(grid.looks[85].level, 'none');
 });
 
+test('nothing is on its way from before the first window', () => {
+  const point = (ageMs) => ({
+    window: new Date(NOW - ageMs).toISOString(),
+    window_ms: 5000,
+    group: {},
+    values: { n: 1 },
+    state: 'settled',
+    completeness: { percent: 100 },
+  });
+  const levels = (points) => {
+    const data = { points, monitor: 'm', window_ms: 5000, outputs: ['n'] };
+    return gridOf(data, { from: NOW - 40_000, to: NOW, now: NOW }).looks.map((look) => look.level);
+  };
+  const late = ['pending', 'pending', 'pending', 'pending', 'pending', 'pending', 'pending'];
+  assert.deepEqual(levels([]), ['none', ...late]);
+  const none = ['none', 'none', 'none', 'none'];
+  assert.deepEqual(levels([point(20_000), point(10_000)]), [...none, 'quiet', 'pending', 'quiet', 'pending']);
+});
+
 test('absence is zero only where hosts are complete, nothing was folded, and the server says so', () => {
   const point = (group, rest) => ({
     window: new Date(NOW - 5000).toISOString(),

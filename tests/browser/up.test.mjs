@@ -1,58 +1,77 @@
-// The page against a real `sunfire up`: a log is written, and its lines are on the chart within seconds. Needs the path
-// of the binary in SUNFIRE_BIN, since these tests build nothing.
+// The page against a real `sunfire up`, as its first user sees it: a log is written, its lines are on the chart within
+// seconds, and what the page shows is what the API says and what was written. Needs the path of the program in
+// SUNFIRE_BIN, since these tests build nothing.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { createInterface } from 'node:readline';
+import { after, before, describe, test } from 'node:test';
 import { launch, missingBrowser, openPage, picture } from './browser.mjs';
+import { cellPosition } from './canvas.mjs';
 import { skipped } from './skip.mjs';
 
-/** From a line to the chart takes seconds; a loaded machine takes more. */
+/** After a first start there are points of everything within so long; this is promised to users. */
+const FIRST_POINTS_MS = 10_000;
+/** How long a test waits for what must come; only a failure takes so long. */
 const DEADLINE_MS = 60_000;
-/** Between two questions whether it is ready: asking without a pause would take the CPU that it starts with. */
-const POLL_MS = 50;
-const LINES = 40;
+/** Between two looks whether it is there: asking without a pause would take the CPU that it needs. */
+const POLL_MS = 200;
+/** Five lines a second. */
+const WRITE_MS = 200;
+const LEVELS = ['INFO', 'INFO', 'WARN', 'INFO', 'ERROR'];
+const NAMES = ['sunfire_http', 'system', 'app'];
+/** Windows whose numbers are compared. */
+const COMPARED_S = 8;
 
-/** A port that was free a moment ago. */
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+const missing = process.env.SUNFIRE_BIN ? missingBrowser() : 'SUNFIRE_BIN does not name a sunfire binary';
+let up;
+let browser;
+
+/** A log with a line each time the clock ticks; `written` counts them by second and level. */
+function startWriter(log) {
+  const written = new Map();
+  let turn = 0;
+  writeFileSync(log, '');
+  const write = () => {
+    const level = LEVELS[turn % LEVELS.length];
+    turn += 1;
+    const now = new Date();
+    appendFileSync(log, `${now.toISOString()} ${level} request ${turn} served\n`);
+    const key = `${now.toISOString().slice(0, 19)}Z ${level}`;
+    written.set(key, (written.get(key) ?? 0) + 1);
+  };
+  // What a log looks like is told by what it holds.
+  LEVELS.forEach(write);
+  const timer = setInterval(write, WRITE_MS);
+  return { written, stop: () => clearInterval(timer) };
 }
 
 /** Starts `sunfire up` on a log in a folder of its own; `stop` ends it and removes the folder. */
 async function startUp(binary) {
   const folder = mkdtempSync(join(tmpdir(), 'sunfire-browser-'));
   const log = join(folder, 'app.log');
-  appendFileSync(log, '');
-  const port = await freePort();
-  const child = spawn(binary, [
-    'up',
-    log,
-    '--config',
-    join(folder, 'config'),
-    '--data',
-    join(folder, 'data'),
-    '--listen',
-    `127.0.0.1:${port}`,
-  ]);
-  let said = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk) => {
-      said += chunk;
-    });
+  const writer = startWriter(log);
+  const startedMs = Date.now();
+  const child = spawn(binary, ['up', log, '--listen', '127.0.0.1:0'], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = new Promise((resolve) => child.on('exit', resolve));
+  const lines = createInterface({ input: child.stderr });
+  const said = [];
+  const first = new Promise((resolve) => {
+    lines.on('line', (line) => said.push(line) && resolve());
+    lines.on('close', resolve);
+  });
+  await first;
+  const url = /^sunfire is up: (http:\S+)$/.exec(said[0])?.[1];
+  if (!url) throw new Error(`it did not come up: ${said.join('\n')}`);
   return {
-    url: `http://127.0.0.1:${port}/`,
-    log,
-    said: () => said,
-    ended: () => child.exitCode !== null,
+    url: `${url}/`,
+    startedMs,
+    written: writer.written,
+    said: () => said.join('\n'),
     async stop() {
+      writer.stop();
       child.kill('SIGTERM');
       await ended;
       rmSync(folder, { recursive: true, force: true });
@@ -60,38 +79,169 @@ async function startUp(binary) {
   };
 }
 
-/** Asks until `path` answers with success. */
-async function ready(up, path) {
-  const until = Date.now() + DEADLINE_MS;
+/** The answer to a question. */
+async function ask(mql) {
+  const url = new URL('api/v1/query', up.url);
+  url.searchParams.set('q', mql);
+  const answer = await (await fetch(url)).json();
+  assert.equal(answer.status, 'success', `${mql}: ${answer.error}`);
+  return answer.data;
+}
+
+/** Looks until there is something to answer. */
+async function until(deadlineMs, look, what) {
   for (;;) {
-    if (up.ended()) throw new Error(`sunfire up ended: ${up.said()}`);
-    const answer = await fetch(new URL(path, up.url)).catch(() => null);
-    if (answer?.ok) return;
-    if (Date.now() > until) throw new Error(`${path} never answered with success: ${up.said()}`);
+    const found = await look();
+    if (found) return found;
+    assert.ok(Date.now() < deadlineMs, `not in time: ${what}\n${up.said()}`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
 
-test('lines of a log are on the chart', async (context) => {
-  const binary = process.env.SUNFIRE_BIN;
-  if (!binary) return skipped(context, 'SUNFIRE_BIN does not name a sunfire binary');
-  const missing = missingBrowser();
-  if (missing) return skipped(context, missing);
-  const up = await startUp(binary);
-  const browser = await launch();
-  try {
-    await ready(up, 'readyz');
-    const { page, complaints } = await openPage(browser, `${up.url}?refresh=1`);
-    page.setDefaultTimeout(DEADLINE_MS);
-    const entry = page.locator('[data-test=monitors] .monitor', { hasText: 'app' }).first();
-    await entry.click();
-    for (let n = 0; n < LINES; n += 1) appendFileSync(up.log, `${new Date().toISOString()} INFO request ${n} served\n`);
+const iso = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
+const seen = (page, test) => page.locator(`[data-test=${test}]`);
+const entry = (page, name) => seen(page, 'monitors').locator('.monitor', { has: page.getByText(name, { exact: true }) });
+
+/** A test with a page on `search`; the page must have had nothing to complain about at its end. */
+function onPage(name, search, work, options = {}) {
+  test(name, async (context) => {
+    if (missing) return skipped(context, missing);
+    const opened = await openPage(browser, `${up.url}${typeof search === 'function' ? search() : search}`, options);
+    opened.page.setDefaultTimeout(DEADLINE_MS);
+    try {
+      await work(opened.page);
+    } catch (error) {
+      await picture(opened.page, `failed up ${name}`);
+      throw error;
+    } finally {
+      await opened.close();
+    }
+    assert.deepEqual(opened.complaints, [], 'the page complained');
+  });
+}
+
+/** The newest windows of the log that are over, complete, and no longer open. */
+async function closedWindows() {
+  const over = async () => {
+    const to = Math.floor(Date.now() / 1000) * 1000 - 3000;
+    const from = to - COMPARED_S * 1000;
+    const { points } = await ask(`select * from app from ${iso(from)} to ${iso(to)}`);
+    const windows = new Set(points.map(({ window }) => window));
+    const closed = points.every(({ state, completeness }) => state !== 'open' && completeness.percent === 100);
+    return from > up.startedMs && windows.size === COMPARED_S && closed ? { from, to, points } : null;
+  };
+  return until(Date.now() + DEADLINE_MS, over, 'windows that are over and complete');
+}
+
+before(async () => {
+  if (missing) return;
+  browser = await launch();
+  up = await startUp(process.env.SUNFIRE_BIN);
+});
+after(async () => {
+  await up?.stop();
+  await browser?.close();
+});
+
+describe('sunfire up in a browser', () => {
+  onPage('everything has points within seconds of the first start', '?refresh=1', async (page) => {
+    const deadline = up.startedMs + FIRST_POINTS_MS;
+    const hasValues = (name) => async () => {
+      const { points } = await ask(`select * from ${name} since 1m`);
+      return points.some(({ values }) => Object.values(values).some((value) => value !== null));
+    };
+    for (const name of NAMES) await until(deadline, hasValues(name), `points of ${name}`);
+    for (const name of NAMES) await entry(page, name).waitFor();
+    // Nobody had to choose anything for the first chart.
     await page.locator('.u-over').waitFor();
-    await page.locator('[data-test=legend] tbody tr').first().waitFor();
-    await picture(page, 'up');
-    assert.deepEqual(complaints, []);
-  } finally {
-    await browser.close();
-    await up.stop();
-  }
+    assert.ok(Date.now() < deadline, 'the page shows them in time');
+    assert.equal(await seen(page, 'mistakes').count(), 0);
+  });
+
+  onPage('each monitor can be chosen and has a chart', '?refresh=1&r=5m', async (page) => {
+    for (const [name, output, legend] of [
+      ['app', 'records', 'INFO'],
+      ['sunfire_http', 'requests', '/api/v1/query'],
+      ['system', 'cpu.util', hostname()],
+    ]) {
+      await entry(page, name).click();
+      await page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
+      assert.equal(new URL(page.url()).searchParams.get('m'), name);
+      assert.equal(await page.getByRole('tab', { selected: true }).getAttribute('data-output'), output);
+      await page.locator('.u-over').waitFor();
+      const row = seen(page, 'legend').locator('tbody tr', { hasText: legend }).first();
+      await row.waitFor();
+      // A value, not only a line in the legend.
+      await page.waitForFunction(
+        (text) =>
+          [...document.querySelectorAll('[data-test=legend] tbody tr')].some(
+            (found) => found.innerText.includes(text) && /\d/.test(found.querySelector('td.number').innerText),
+          ),
+        legend,
+      );
+      await picture(page, `up ${name} light`);
+    }
+  });
+
+  onPage('the table shows the numbers of the API, and they are what was written', '?refresh=0', async (page) => {
+    const { from, to, points } = await closedWindows();
+    const range = `from=${iso(from)}&to=${iso(to)}`;
+    await page.goto(`${up.url}?m=app&view=table&tz=utc&refresh=0&${range}`);
+    const rows = seen(page, 'table').locator('tbody tr');
+    await rows.first().waitFor();
+    const shown = await rows.evaluateAll((all) =>
+      all.map((row) => [...row.querySelectorAll('td')].slice(0, 6).map((cell) => cell.innerText.trim())),
+    );
+    const expected = points.map(({ window, group, values, completeness }) => [
+      window.replace('T', ' ').replace('Z', ''),
+      group.level,
+      String(values.records),
+      String(values.lines),
+      `${completeness.percent} %`,
+      `${completeness.ok}/${completeness.expected}`,
+    ]);
+    assert.deepEqual(shown, expected.reverse());
+    const written = [...up.written].filter(([key]) => key >= iso(from) && key < iso(to));
+    const counted = points.map(({ window, group, values }) => [`${window} ${group.level}`, values.records]);
+    assert.deepEqual(counted, written.sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+
+  onPage('the pointer reads the numbers of the API, and a click shows the hosts', '?refresh=0', async (page) => {
+    const { from, to, points } = await closedWindows();
+    await page.goto(`${up.url}?m=app&tz=utc&refresh=0&from=${iso(from)}&to=${iso(to)}`);
+    await page.locator('.u-over').waitFor();
+    const at = 2;
+    const { x, y } = await cellPosition(page, at);
+    await page.mouse.move(x, y);
+    const tooltip = seen(page, 'tooltip');
+    await tooltip.getByText('1/1 host').first().waitFor();
+    const lines = (await tooltip.innerText()).split(/\n+/).map((line) => line.trim());
+    for (const { group, values } of points.filter(({ window }) => window === iso(from + at * 1000))) {
+      assert.ok(lines.includes(`${group.level}\t${values.records}`), `${group.level} in ${lines.join(' | ')}`);
+    }
+    await page.mouse.click(x, y);
+    const host = seen(page, 'drawer').locator('tbody tr');
+    await host.first().waitFor();
+    assert.equal(await host.count(), 1);
+    assert.match(await host.innerText(), new RegExp(`^${hostname()}[\\s\\S]*ok`));
+    assert.equal(new URL(page.url()).searchParams.get('w'), new Date(from + at * 1000).toISOString());
+    await picture(page, 'up drawer light');
+  });
+
+  onPage(
+    'at night, and on its own feet while time goes by',
+    '?m=app&refresh=1&r=5m',
+    async (page) => {
+      await page.locator('.u-over').waitFor();
+      const newest = () => page.evaluate(() => document.querySelector('.plot').chart.data[0].at(-1));
+      const first = await newest();
+      await until(Date.now() + DEADLINE_MS, async () => (await newest()) > first, 'a newer window on the chart');
+      await picture(page, 'up app dark');
+      await entry(page, 'system').click();
+      await page.getByRole('tab', { name: 'mem.used' }).click();
+      await seen(page, 'legend').locator('tbody tr', { hasText: hostname() }).first().waitFor();
+      await picture(page, 'up system dark');
+    },
+    { colorScheme: 'dark' },
+  );
 });

@@ -1,10 +1,11 @@
-//! The console's page in a real browser: gets the one npm package that drives it, then runs `node --test`.
+//! The console's page in a real browser: gets the one npm package that drives it, builds the `sunfire` that serves the
+//! page, then runs `node --test`.
 //!
 //! Node, npm and Chromium are not needed to build Sunfire or to use it, so a machine may lack them: the step is then
 //! skipped, and says what is missing.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::process::{Ending, Invocation};
 use super::report::Verdict;
@@ -21,6 +22,11 @@ const BROWSER: &str = "/usr/bin/chromium";
 const NODE_MIN: (u32, u32) = (20, 19);
 /// `npm ci` installs what the lock file names and nothing else; the package brings no browser with it.
 const INSTALL: &[&str] = &["ci", "--loglevel=error", "--no-audit", "--no-fund", "--ignore-scripts"];
+/// The environment variable that names the program, as the tests read it.
+const PROGRAM_VARIABLE: &str = "SUNFIRE_BIN";
+/// The program as tests of other crates build it too, so that nothing is built twice; alone, without the features that
+/// tests add.
+const BUILD: &[&str] = &["build", "--quiet", "--package", "sunfire", "--bin", "sunfire"];
 /// Files run one after the other: two browsers at once would share what CPU there is and miss deadlines.
 const TEST: &[&str] = &["--test", "--test-concurrency=1", "--test-reporter=spec"];
 
@@ -30,11 +36,26 @@ pub fn run(root: &Path, skips: (OsString, OsString)) -> Verdict {
         return Verdict::Skipped { why };
     }
     let folder = root.join(FOLDER);
-    match Invocation::new("npm", &folder, INSTALL).run() {
-        Ok(Ending::Success) => run_tests(&Invocation::new("node", &folder, TEST).with([skips]), Runner::Node),
-        Ok(Ending::Failure) => Verdict::failed_step("`npm ci` failed"),
-        Err(error) => Verdict::failed_step(format!("{error:#}")),
+    let preparations = [
+        (Invocation::new("npm", &folder, INSTALL), "`npm ci` failed"),
+        (Invocation::cargo(root, BUILD), "the program does not build"),
+    ];
+    for (preparation, failure) in preparations {
+        match preparation.run() {
+            Ok(Ending::Success) => {}
+            Ok(Ending::Failure) => return Verdict::failed_step(failure),
+            Err(error) => return Verdict::failed_step(format!("{error:#}")),
+        }
     }
+    let program = program(root, std::env::var_os("CARGO_TARGET_DIR"));
+    let variables = [skips, (PROGRAM_VARIABLE.into(), program.into())];
+    run_tests(&Invocation::new("node", &folder, TEST).with(variables), Runner::Node)
+}
+
+/// Where the built program is: in the folder that `CARGO_TARGET_DIR` names, from the root, or in `target`.
+fn program(root: &Path, target: Option<OsString>) -> PathBuf {
+    let target = target.unwrap_or_else(|| "target".into());
+    root.join(target).join("debug").join("sunfire")
 }
 
 /// What this machine lacks, if it lacks something.
@@ -74,6 +95,14 @@ fn too_old(version: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_program_is_in_the_target_folder() {
+        let root = Path::new("/src");
+        assert_eq!(program(root, None), Path::new("/src/target/debug/sunfire"));
+        assert_eq!(program(root, Some("/cache".into())), Path::new("/cache/debug/sunfire"));
+        assert_eq!(program(root, Some("out".into())), Path::new("/src/out/debug/sunfire"));
+    }
 
     #[test]
     fn versions_of_node() {
