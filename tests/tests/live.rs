@@ -23,7 +23,7 @@ const AWAY: std::ops::Range<u64> = 15..27;
 /// The process is killed and started again after so many seconds.
 const KILLED_AT: u64 = 38;
 /// How long after the last line everything must be settled: the delay that the monitors set, and some patience.
-const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 const HOSTS: usize = 10;
 const GRACE_NS: i64 = S;
 
