@@ -11,7 +11,7 @@ mod starter;
 use crate::cli::UpArguments;
 use crate::exit::{Exit, Failure};
 use anyhow::Context;
-use nodes::Nodes;
+use nodes::{Door, Nodes};
 use starter::Folders;
 use std::net::SocketAddr;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +21,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// If a folder, a port or a log can't be used.
 pub fn run(arguments: &UpArguments) -> Result<Exit, Failure> {
+    // Refused before anything is written.
+    let door = Door::of(arguments)?;
     let folders = Folders::prepare(arguments)?;
     let monitors = logs::monitors(&arguments.logs)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -31,7 +33,7 @@ pub fn run(arguments: &UpArguments) -> Result<Exit, Failure> {
     local.block_on(&runtime, async {
         let mut terminate = signal(SignalKind::terminate()).context("signals")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
-        let mut nodes = Nodes::start(arguments, &folders, &monitors).await?;
+        let mut nodes = Nodes::start(arguments, door, &folders, &monitors).await?;
         greet(nodes.console_address(), &folders, &monitors);
         let ended = tokio::select! {
             _ = terminate.recv() => Ok(Exit::Complete),

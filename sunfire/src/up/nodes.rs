@@ -36,6 +36,33 @@ const POOL_QUEUE: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 /// How long a thread may take to end its role.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
+/// Where the console listens, and who may come in.
+pub struct Door {
+    listen: SocketAddr,
+    token: Option<ApiToken>,
+}
+
+impl Door {
+    /// As the command line says.
+    ///
+    /// # Errors
+    /// If it says what cannot be, or would let everybody in from other hosts.
+    pub fn of(arguments: &UpArguments) -> Result<Self, Failure> {
+        let listen = arguments.listen.as_deref().unwrap_or(LISTEN);
+        let listen: SocketAddr = listen
+            .parse()
+            .map_err(|_| Failure::usage(format!("--listen {listen}: write an address and a port, as {LISTEN}")))?;
+        let token = arguments.token_file.as_ref().map(api_token).transpose()?;
+        if token.is_none() && !listen.ip().is_loopback() {
+            return Err(Failure::usage(format!(
+                "--listen {listen} can be reached from other hosts: name a file with a token by --token-file, or listen \
+                 on {LISTEN}"
+            )));
+        }
+        Ok(Self { listen, token })
+    }
+}
+
 /// All roles, running.
 pub struct Nodes {
     console: Console,
@@ -71,7 +98,12 @@ impl Nodes {
     ///
     /// # Errors
     /// If one can't start; those before it end with the process.
-    pub async fn start(arguments: &UpArguments, folders: &Folders, monitors: &[LogMonitor]) -> Result<Self, Failure> {
+    pub async fn start(
+        arguments: &UpArguments,
+        door: Door,
+        folders: &Folders,
+        monitors: &[LogMonitor],
+    ) -> Result<Self, Failure> {
         let randomness = Randomness::system().context("randomness")?;
         let means = Means {
             clock: Clock::system(),
@@ -99,7 +131,7 @@ impl Nodes {
             address,
         });
         let brain = start_brain(&means, folders, monitors, (nodes, &agent_address), &store_address).await?;
-        let console = start_console(&means, arguments, folders, local_store, &brain).await?;
+        let console = start_console(&means, door, folders, local_store, &brain).await?;
         Ok(Self {
             console,
             brain,
@@ -327,20 +359,15 @@ async fn start_brain(
 
 async fn start_console(
     means: &Means,
-    arguments: &UpArguments,
+    door: Door,
     folders: &Folders,
     store: StoreHandle,
     brain: &Brain,
 ) -> Result<Console, Failure> {
-    let listen = arguments.listen.as_deref().unwrap_or(LISTEN);
-    let listen: SocketAddr = listen
-        .parse()
-        .map_err(|_| Failure::usage(format!("--listen {listen}: write an address and a port, as {LISTEN}")))?;
-    let token = arguments.token_file.as_ref().map(api_token).transpose()?;
     let config = ConsoleConfig {
-        listen,
+        listen: door.listen,
         name: Some(means.host.clone()),
-        token,
+        token: door.token,
         store: Arc::new(store),
         brain: Some(brain.server.local_address().to_owned()),
         node: "console-1".to_owned(),

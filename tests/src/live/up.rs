@@ -14,6 +14,7 @@ pub struct Up {
     binary: PathBuf,
     folder: PathBuf,
     arguments: Vec<String>,
+    listen: String,
     /// The console, such as `http://127.0.0.1:41213`.
     pub server: String,
 }
@@ -24,13 +25,22 @@ impl Up {
     /// # Panics
     /// If it does not come up; what it said instead is in the message.
     pub fn start(binary: &Path, folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_at(binary, folder, "127.0.0.1:0", arguments)
+    }
+
+    /// Starts one whose console listens as told.
+    ///
+    /// # Panics
+    /// As [`Up::start`].
+    pub fn start_at(binary: &Path, folder: &Path, listen: &str, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (child, server) = spawn(binary, folder, &arguments, "127.0.0.1:0");
+        let (child, server) = spawn(binary, folder, &arguments, listen);
         Self {
             child,
             binary: binary.to_owned(),
             folder: folder.to_owned(),
             arguments,
+            listen: listen.to_owned(),
             server,
         }
     }
@@ -40,10 +50,26 @@ impl Up {
     /// # Panics
     /// If it does not come up again.
     pub fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// Kills it as a power cut would.
+    ///
+    /// # Panics
+    /// If it is gone already.
+    pub fn kill(&mut self) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         kill(pid, Signal::SIGKILL).expect("it is there");
         self.child.wait().expect("it is our child");
-        let (child, server) = spawn(&self.binary, &self.folder, &self.arguments, "127.0.0.1:0");
+    }
+
+    /// Starts it again over the same folder; the port may be another.
+    ///
+    /// # Panics
+    /// If it does not come up again.
+    pub fn restart(&mut self) {
+        let (child, server) = spawn(&self.binary, &self.folder, &self.arguments, &self.listen);
         self.child = child;
         self.server = server;
     }
