@@ -148,14 +148,21 @@ impl StampProfile {
             StampZone::Host => facts.zone.iana_name().ok_or(ProfileError::UnnamedHostZone)?,
         };
         let zone = Zone::parse(zone).map_err(ProfileError::Zone)?;
-        let mut entries = self
-            .entries
-            .iter()
-            .map(ProfileEntry::try_from)
-            .collect::<Result<Vec<_>, _>>()?;
-        entries.sort_by_key(|entry| entry.offset);
         let lateness_ns = logline::stamp::profile::LATENESS_NS_MIN;
+        let entries = self.entries()?;
         Ok((Profile { entries, lateness_ns }, zone))
+    }
+
+    /// The entries as `logline` reads them, in the order of offsets.
+    ///
+    /// # Errors
+    /// If a bound is not kept, or a pattern can't be read.
+    pub fn entries(&self) -> Result<Vec<ProfileEntry>, ProfileError> {
+        self.check_bounds()?;
+        let entries = self.entries.iter().map(ProfileEntry::try_from);
+        let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(|entry| entry.offset);
+        Ok(entries)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::inventory::{Change, Found, History};
 use crate::journal::{Journal, JournalError, replace};
 use crate::leases::{Lease, Leases, Turn, Wanted, fingerprint};
 use crate::ledger::TaskKey;
+use crate::profiles::{KnownProfiles, Lesson, Log, ProfileBook};
 use crate::protocol::{AppState, Mistake, MonitorState};
 use crate::topology::every_host;
 use configs::monitor::Monitor;
@@ -69,6 +70,8 @@ pub(crate) struct KnownTask {
     pub(crate) inventory: Option<String>,
     /// Which log; `None` if it names none.
     pub(crate) path: Option<String>,
+    /// The log as profiles of it are kept.
+    pub(crate) log: Option<Log>,
 }
 
 /// What a poll brought.
@@ -87,6 +90,7 @@ pub(crate) struct Keeper {
     history: History,
     turns: Journal<Turn>,
     leases: Leases,
+    profiles: ProfileBook,
     /// What leases count, parsed once.
     parsed: BTreeMap<TaskKey, Arc<Monitor>>,
     seen: tell::Seen,
@@ -123,6 +127,7 @@ impl Keeper {
             leases = Leases::of(folded);
         }
         Ok(Keeper {
+            profiles: ProfileBook::open(&data.file("profiles.jsonl"))?,
             directory: Directory::new(&setup.config_dir, &setup.texts),
             setup,
             data,
@@ -147,6 +152,16 @@ impl Keeper {
     /// Takes the next epoch.
     pub(crate) fn next_epoch(&mut self) -> Result<u64, JournalError> {
         self.data.next_epoch()
+    }
+
+    /// What was learned of logs, as far as it is on the disk.
+    pub(crate) fn profiles(&self) -> KnownProfiles {
+        self.profiles.known()
+    }
+
+    /// Writes down what was learned of logs.
+    pub(crate) fn keep_profiles(&mut self, lessons: Vec<Lesson>) -> Result<(), JournalError> {
+        self.profiles.keep(lessons)
     }
 
     /// Has all put together again at the next poll, for somebody who knows nothing yet.
@@ -371,11 +386,11 @@ impl Keeper {
     }
 
     fn known_task(&mut self, key: TaskKey, lease: Lease) -> KnownTask {
-        let (inventory, path) = match &lease.definition {
-            Definition::System => (Some(EVERY.to_owned()), Some(SYSTEM_PATH.to_owned())),
+        let (inventory, path, log) = match &lease.definition {
+            Definition::System => (Some(EVERY.to_owned()), Some(SYSTEM_PATH.to_owned()), None),
             Definition::Yaml(text) => match self.parse(&key, text) {
-                Some(monitor) => (monitor.app.clone(), monitor.log.clone()),
-                None => (None, None),
+                Some(monitor) => (monitor.app.clone(), monitor.log.clone(), log_of(&monitor)),
+                None => (None, None, None),
             },
         };
         KnownTask {
@@ -383,6 +398,7 @@ impl Keeper {
             lease,
             inventory,
             path,
+            log,
         }
     }
 
@@ -481,6 +497,17 @@ impl Keeper {
         }
         troubles
     }
+}
+
+/// The log of a monitor, with all that it says of how stamps and records are found.
+fn log_of(monitor: &Monitor) -> Option<Log> {
+    Some(Log {
+        app: monitor.app.clone()?,
+        log: monitor.log.clone()?,
+        timestamp: monitor.timestamp.clone(),
+        timezone: monitor.timezone.clone(),
+        records: monitor.records.as_ref().map(ToString::to_string),
+    })
 }
 
 fn targets_of(app: &AppHosts) -> Vec<HostTarget> {

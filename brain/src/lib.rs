@@ -18,6 +18,7 @@ pub mod leases;
 pub mod ledger;
 mod planner;
 pub mod process;
+mod profiles;
 pub mod protocol;
 pub mod topology;
 pub mod windows;

@@ -7,6 +7,7 @@
 use crate::events::{Events, Kind};
 use crate::keeper::{Keeper, Known, Polled, chain};
 use crate::ledger::{Ledger, TaskKey};
+use crate::profiles::KnownProfiles;
 use crate::protocol::BrainState;
 use crate::topology::MapNode;
 use crate::windows::{Audit, WindowStore};
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 mod answers;
+mod lessons;
 mod orders;
 mod reads;
 mod reduces;
@@ -40,6 +42,8 @@ const RETRY: Backoff = Backoff {
 #[derive(Clone)]
 pub(crate) struct PlannerSetup {
     pub(crate) keeper: Arc<Mutex<Keeper>>,
+    /// What the keeper has written down of logs.
+    pub(crate) profiles: KnownProfiles,
     pub(crate) store: Arc<dyn WindowStore>,
     pub(crate) reduces: Vec<NodeAddress>,
     pub(crate) maps: Vec<MapNode>,

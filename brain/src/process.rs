@@ -113,6 +113,7 @@ pub async fn start(config: BrainConfig) -> Result<Brain, StartError> {
         token: config.token,
     };
     let setup = PlannerSetup {
+        profiles: keeper.profiles(),
         keeper: Arc::new(Mutex::new(keeper)),
         store: config.store,
         reduces: config.reduces,

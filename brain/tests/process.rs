@@ -3,9 +3,9 @@
 mod stage;
 
 use brain::process::StartError;
-use map::protocol::Definition;
+use map::protocol::{Definition, KeptProfile, PatternOrigin, StampEntry, StampPlace, StampProfile, StampZone};
 use map::verdict::HostState;
-use reduce::protocol::{BelowWindow, ReduceAnswer};
+use reduce::protocol::{BelowWindow, LearnedProfile, ReduceAnswer};
 use stage::{APP, MONITOR, NOW, S, play};
 use std::collections::BTreeMap;
 
@@ -372,6 +372,72 @@ fn what_a_reduce_refuses_is_shown() {
         stage
             .until("the next version", || !stage.reduce().tasks().is_empty())
             .await;
+        stage.stop().await;
+    });
+}
+
+fn learned(host: &str, generation: u64, version: u32, task_version: u64) -> LearnedProfile {
+    let entry = StampEntry {
+        offset: 0,
+        pattern: "%d/%m/%Y %H:%M:%S".to_owned(),
+        origin: PatternOrigin::Learned,
+        place: StampPlace::Column(0),
+        year_marks: Vec::new(),
+    };
+    LearnedProfile {
+        monitor: "pay".to_owned(),
+        version: task_version,
+        host: host.to_owned(),
+        profile: KeptProfile {
+            generation,
+            version,
+            sample_bytes: version.into(),
+            appended: 0,
+            stamps: StampProfile {
+                entries: vec![entry],
+                zone: StampZone::Host,
+            },
+            lateness_ns: 10 * S,
+        },
+    }
+}
+
+#[test]
+fn what_was_learned_is_acknowledged_once_it_lasts_and_given_with_every_task() {
+    play(1, async |mut stage| {
+        stage.start().await;
+        stage.until("installed", || stage.reduce().tasks().len() == 1).await;
+        let version = stage.reduce().told().installed.values().next().map(|task| task.version);
+        let version = version.expect("a task");
+        let say = |stage: &stage::Stage, ticket: u64, lesson: LearnedProfile| {
+            stage.reduce().told().news.insert(ticket, lesson);
+        };
+        say(&stage, 7, learned("h1", 1, 100, version));
+        say(&stage, 8, learned("h2", 2, 100, version));
+        say(&stage, 9, learned("h2", 3, 100, version + 1));
+        stage.until("heard", || stage.reduce().told().news.is_empty()).await;
+        let installs = stage.reduce().told().installs;
+        stage.pass(20).await;
+        assert_eq!(stage.reduce().told().installs, installs, "it is no reason to install");
+        let given = |stage: &stage::Stage| -> Vec<(String, Vec<KeptProfile>)> {
+            let told = stage.reduce().told();
+            told.installed.values().flat_map(|task| task.profiles.clone()).collect()
+        };
+        let expected = [("h1", 1), ("h2", 2)]
+            .map(|(host, generation)| (host.to_owned(), vec![learned(host, generation, 100, version).profile]));
+        // The Reduce loses all it had, and then everything is started anew.
+        stage.reduce().told().installed.clear();
+        stage.until("told again", || given(&stage) == expected).await;
+        stage.stop().await;
+        stage.reduce().told().installed.clear();
+        stage.start().await;
+        stage.until("told after a restart", || given(&stage) == expected).await;
+        // Under other overrides nothing is known yet.
+        stage.write("pay.yaml", &format!("{MONITOR}timezone: Europe/Rome\n"));
+        stage.until("a new version", || stage.reduce().tasks().len() == 2).await;
+        let told = stage.reduce().told().installed.clone();
+        let new = told.values().find(|task| task.version != version).expect("it is there");
+        assert_eq!(new.profiles, []);
         stage.stop().await;
     });
 }

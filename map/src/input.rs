@@ -18,7 +18,7 @@ mod reading;
 mod stream;
 
 use crate::plan::Plan;
-use crate::protocol::{CellVersion, HostReport, TaskId};
+use crate::protocol::{CellVersion, HostReport, KeptProfile, TaskId};
 use crate::verdict::HostState;
 use agent::protocol::{Answer, RangeEnd, RangeRequest, RequestBody};
 use configs::monitor::Monitor;
@@ -79,6 +79,8 @@ pub struct Subscription {
     pub from_ns: i64,
     /// Windows that start at or behind this are not asked for.
     pub until_ns: Option<i64>,
+    /// What is known of the input's generations already (F8).
+    pub profiles: Arc<[KeptProfile]>,
 }
 
 /// What a pull brought.

@@ -8,6 +8,7 @@
 
 use crate::verdict::VerdictRun;
 use crate::wire::WirePartial;
+pub use agent::profile::{PatternOrigin, StampEntry, StampPlace, StampProfile, StampZone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,6 +20,12 @@ pub const ROLE: &str = "map";
 pub const ROLE_REDUCE: &str = "reduce";
 /// Most inputs of one shard: as many hosts as the largest application has, in one slot's share of it.
 pub const INPUTS_MAX: usize = 20_000;
+/// Profiles that are kept of one input, the newest: more generations than a log's folder usually holds.
+pub const PROFILES_MAX: usize = 64;
+/// About the most bytes of a profile that is kept; real ones have some hundred. One that is larger is learned anew.
+pub const PROFILE_BYTES_MAX: usize = 64 << 10;
+/// About the most bytes of profiles in one message, well below a frame; those of newer generations come first.
+pub const PROFILES_BYTES_MAX: usize = 2 << 20;
 /// Longest text of a monitor, in bytes.
 pub const DEFINITION_BYTES_MAX: usize = 256 << 10;
 
@@ -75,6 +82,84 @@ pub struct InputTarget {
     pub target: HostTarget,
     /// The first window that is asked of it.
     pub from_ns: i64,
+    /// What is known of its generations, at most [`PROFILES_MAX`] (F8).
+    #[serde(default)]
+    pub profiles: Vec<KeptProfile>,
+}
+
+/// What was learned of one generation of an input (F8), as it is kept by a Brain and given back.
+///
+/// How fields are cut is not in it: that is found again in the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptProfile {
+    /// Which generation, as in [`Cell::generation`].
+    pub generation: u64,
+    /// As in [`CellVersion::profile`]: a greater one was taught by more of the file.
+    pub version: u32,
+    /// Bytes that it was learned from.
+    pub sample_bytes: u64,
+    /// Formats that were learned later in the file.
+    pub appended: u32,
+    /// Where stamps stand, in which formats, zone and years.
+    pub stamps: StampProfile,
+    /// How far lines usually step back, `L`.
+    pub lateness_ns: i64,
+}
+
+impl KeptProfile {
+    /// Its size, about.
+    pub fn bytes(&self) -> usize {
+        let entries = self.stamps.entries.iter().map(|entry| {
+            let text = match &entry.place {
+                StampPlace::After(text) => text.len(),
+                StampPlace::Column(_) | StampPlace::Scan(_) => 0,
+            };
+            size_of_val(entry) + entry.pattern.len() + text + size_of_val(&*entry.year_marks)
+        });
+        let zone = match &self.stamps.zone {
+            StampZone::Named(name) => name.len(),
+            StampZone::Host => 0,
+        };
+        size_of_val(self) + zone + entries.sum::<usize>()
+    }
+
+    /// Takes this into an input's profiles, the newest last, in the place of an older one of its generation; whether
+    /// that changed something. One that is too large is not kept.
+    pub fn join(self, kept: &mut Vec<KeptProfile>) -> bool {
+        let place = kept.iter().position(|one| one.generation == self.generation);
+        let is_old = place.is_some_and(|place| kept[place].version > self.version || kept[place] == self);
+        if is_old || self.bytes() > PROFILE_BYTES_MAX {
+            return false;
+        }
+        if let Some(place) = place {
+            kept.remove(place);
+        }
+        kept.push(self);
+        kept.drain(..kept.len().saturating_sub(PROFILES_MAX));
+        true
+    }
+}
+
+/// Of the profiles of several hosts those that fit into a message: the newest of each host first.
+pub fn fitting<'p, H>(hosts: impl IntoIterator<Item = (H, &'p [KeptProfile])>) -> Vec<(H, Vec<KeptProfile>)> {
+    let hosts: Vec<(H, &[KeptProfile])> = hosts.into_iter().filter(|(_, kept)| !kept.is_empty()).collect();
+    let mut taken = vec![0; hosts.len()];
+    let (mut room, mut depth) = (PROFILES_BYTES_MAX, 0);
+    while room > 0 && hosts.iter().any(|(_, kept)| kept.len() > depth) {
+        for ((_, kept), taken) in hosts.iter().zip(&mut taken) {
+            let next = kept.len().checked_sub(depth + 1).map(|place| kept[place].bytes());
+            match next {
+                Some(bytes) if bytes <= room => (room, *taken) = (room - bytes, depth + 1),
+                Some(_) => room = 0,
+                None => {}
+            }
+        }
+        depth += 1;
+    }
+    let parts = hosts.into_iter().zip(taken).filter(|(_, taken)| *taken > 0);
+    parts
+        .map(|((host, kept), taken)| (host, kept[kept.len() - taken..].to_vec()))
+        .collect()
 }
 
 /// A shard to be counted from now on.
@@ -156,6 +241,9 @@ pub struct HostReport {
     /// What holds for the windows, in order, without overlap; windows in no run are still open. Complete: it replaces
     /// what was said of this host before for the windows from the first run on.
     pub verdicts: Vec<VerdictRun>,
+    /// What was learned of its generations since that was acknowledged last, and whoever installed it did not know.
+    #[serde(default)]
+    pub profiles: Vec<KeptProfile>,
 }
 
 impl HostReport {
@@ -168,6 +256,7 @@ impl HostReport {
             profile_version: 0,
             cells: Vec::new(),
             verdicts: Vec::new(),
+            profiles: Vec::new(),
         }
     }
 
@@ -180,8 +269,13 @@ impl HostReport {
                 cells.insert(place, cell);
             }
         }
+        let mut profiles = self.profiles;
+        for profile in newer.profiles {
+            profile.join(&mut profiles);
+        }
         Self {
             cells: cells.into_values().collect(),
+            profiles,
             profile_version: self.profile_version.max(newer.profile_version),
             ..newer
         }
@@ -230,6 +324,9 @@ pub struct RereadRequest {
     pub definition: Definition,
     /// On which hosts.
     pub hosts: Vec<HostTarget>,
+    /// What is known of their generations, by host, as in [`InputTarget::profiles`].
+    #[serde(default)]
+    pub profiles: Vec<(String, Vec<KeptProfile>)>,
     /// Start of the first window.
     pub from_ns: i64,
     /// Windows start before this.

@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod node;
 pub mod pieces;
 pub mod point;
+pub mod profiles;
 pub mod protocol;
 pub mod publish;
 pub mod storage;

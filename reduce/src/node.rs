@@ -16,6 +16,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
+use crate::profiles::News;
 use crate::protocol::{ReduceAnswer, ReduceProtocol, ReduceRequest};
 use crate::storage::Storage;
 use configs::monitor::Monitor;
@@ -26,6 +27,7 @@ use lika::seam::{Clock, Network, Randomness};
 use lika::wire::Identity;
 use map::protocol::Definition;
 use registry::{Ask, Registry};
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,6 +73,8 @@ struct Shared {
     written: AtomicU64,
     /// Writes that the store refused.
     refused: AtomicU64,
+    /// What no Brain has heard of. Borrowed for moments, never across an `await`.
+    news: RefCell<News>,
 }
 
 /// A Reduce that runs.
@@ -90,6 +94,8 @@ pub async fn start(config: ReduceConfig) -> io::Result<ReduceNode> {
         maps: link::Maps::new(&config),
         written: AtomicU64::new(0),
         refused: AtomicU64::new(0),
+        // Microseconds rise faster than tickets of an earlier life ever did.
+        news: RefCell::new(News::new(u64::try_from(config.clock.wall().0 / 1000).unwrap_or(0))),
         config: config.clone(),
     });
     let registry = root.spawn(Options::named("reduce"), move || Registry::new(Rc::clone(&shared)));

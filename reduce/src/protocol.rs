@@ -3,7 +3,7 @@
 //! A Brain installs monitors, each with its shards and with who is expected when; a Reduce does the rest by itself. All
 //! that it needs to begin anew stands in the task, so a Brain reinstalls it elsewhere from the topology alone.
 
-use map::protocol::{Definition, HostTarget};
+use map::protocol::{Definition, HostTarget, KeptProfile};
 use map::verdict::HostState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,6 +62,10 @@ pub struct MonitorTask {
     pub shards: Vec<ShardPlan>,
     /// How long after its end a window below 100 % is still worth repairing, and its pieces worth keeping.
     pub horizon_ns: i64,
+    /// What is known of the logs of its hosts, by host (F8): as much as fits into a message, the newest first. No
+    /// reason by itself to install anything again.
+    #[serde(default)]
+    pub profiles: Vec<(String, Vec<KeptProfile>)>,
 }
 
 /// Who is expected from a time on.
@@ -111,8 +115,11 @@ pub enum ReduceRequest {
         /// Starts of the windows.
         windows: Vec<i64>,
     },
-    /// How the monitors stand.
-    Status,
+    /// How the monitors stand, and what was learned.
+    Status {
+        /// The last [`ProfileNews::ticket`] whose content is kept; 0 if none.
+        heard: u64,
+    },
 }
 
 /// What a Reduce answers.
@@ -142,6 +149,31 @@ pub struct ReduceStatus {
     pub written: u64,
     /// Writes that the store refused: another owner was there first.
     pub refused: u64,
+    /// What Maps have learned and no Brain has heard of.
+    #[serde(default)]
+    pub news: ProfileNews,
+}
+
+/// What Maps have learned (F8), told at each question until it is heard.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ProfileNews {
+    /// To be said in the next question, once all of it is kept.
+    pub ticket: u64,
+    /// The oldest first, as much as fits into a message.
+    pub learned: Vec<LearnedProfile>,
+}
+
+/// What was learned of one generation of a host's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedProfile {
+    /// The monitor that reads it.
+    pub monitor: String,
+    /// Its version.
+    pub version: u64,
+    /// The host.
+    pub host: String,
+    /// What was learned.
+    pub profile: KeptProfile,
 }
 
 /// How one monitor stands.

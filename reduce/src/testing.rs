@@ -5,7 +5,10 @@ use crate::stored::{StoredBody, StoredHeader, decode};
 use lika::seam::BoxedFuture;
 use map::partial::WindowPartial;
 use map::plan::{Plan, Shape};
-use map::protocol::{Cell, CellVersion, HostReport, HostTarget};
+use map::protocol::{
+    Cell, CellVersion, HostReport, HostTarget, KeptProfile, PatternOrigin, StampEntry, StampPlace, StampProfile,
+    StampZone,
+};
 use map::verdict::{HostState, Stage, VerdictRun};
 use map::wire::WirePartial;
 use std::collections::BTreeMap;
@@ -78,6 +81,28 @@ pub fn report(host: &str, cells: Vec<Cell>, verdicts: Vec<VerdictRun>) -> HostRe
         profile_version: 1,
         cells,
         verdicts,
+        profiles: Vec::new(),
+    }
+}
+
+/// What was learned of a generation from so many bytes.
+pub fn profile(generation: u64, sample_bytes: u32) -> KeptProfile {
+    KeptProfile {
+        generation,
+        version: sample_bytes,
+        sample_bytes: sample_bytes.into(),
+        appended: 0,
+        stamps: StampProfile {
+            entries: vec![StampEntry {
+                offset: 0,
+                pattern: "%Y-%m-%d %H:%M:%S".to_owned(),
+                origin: PatternOrigin::Learned,
+                place: StampPlace::Column(0),
+                year_marks: Vec::new(),
+            }],
+            zone: StampZone::Host,
+        },
+        lateness_ns: 10 * SECOND_NS,
     }
 }
 

@@ -106,7 +106,7 @@ impl Planner {
     /// Tells a Reduce to install or to remove.
     pub(super) fn order(&mut self, reduce: usize, key: TaskKey, ordered: Ordered, context: &mut Context<Planner>) {
         let request = match &ordered {
-            Ordered::Install(task) => ReduceRequest::Install(Box::new((**task).clone())),
+            Ordered::Install(task) => ReduceRequest::Install(Box::new(self.with_profiles(&key, task))),
             Ordered::Remove => ReduceRequest::Remove {
                 monitor: key.monitor.clone(),
                 version: key.version,

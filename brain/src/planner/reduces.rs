@@ -33,6 +33,8 @@ pub(super) struct ReduceLink {
     pub(super) life: Life,
     /// When it was last heard; at first when it was made.
     heard: Monotonic,
+    /// The last news of what was learned that is written down.
+    pub(super) news_kept: u64,
     is_asked: bool,
 }
 
@@ -55,6 +57,7 @@ impl Planner {
                 trouble: None,
                 life: Life::Live,
                 heard: context.clock().monotonic(),
+                news_kept: 0,
                 is_asked: false,
             });
         }
@@ -85,9 +88,9 @@ impl Planner {
             if std::mem::replace(&mut link.is_asked, true) {
                 continue;
             }
-            let client = link.client.clone();
+            let (client, heard) = (link.client.clone(), link.news_kept);
             let question = async move {
-                match client.call(&ReduceRequest::Status, STATUS_PATIENCE).await {
+                match client.call(&ReduceRequest::Status { heard }, STATUS_PATIENCE).await {
                     Ok(ReduceAnswer::Status(status)) => Ok(status),
                     Ok(other) => Err(format!("it answered {other:?} to a question for its status")),
                     Err(error) => Err(chain(&error)),
@@ -116,7 +119,8 @@ impl Planner {
         }
     }
 
-    fn heard(&mut self, reduce: usize, asked: u64, status: ReduceStatus, context: &mut Context<Planner>) {
+    fn heard(&mut self, reduce: usize, asked: u64, mut status: ReduceStatus, context: &mut Context<Planner>) {
+        self.keep_news(reduce, std::mem::take(&mut status.news), context);
         let Some(link) = self.reduces.get_mut(reduce) else {
             return;
         };

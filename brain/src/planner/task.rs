@@ -198,6 +198,8 @@ fn desired(
         inventory: spans.to_vec(),
         shards,
         horizon_ns: setup.horizon_ns,
+        // They are added when it is told: a new one is no reason to tell it again.
+        profiles: Vec::new(),
     };
     Some((place, wanted))
 }

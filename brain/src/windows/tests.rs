@@ -8,7 +8,6 @@ use reduce::stored::{HostTable, encode};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use store::Fence;
-use store::Store;
 
 const S: i64 = 1_000_000_000;
 const OURS: u64 = 7;

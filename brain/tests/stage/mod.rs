@@ -10,7 +10,8 @@ use lika::wire::{Identity, Token};
 use map::verdict::HostState;
 use reduce::point::WindowState;
 use reduce::protocol::{
-    BelowWindow, MonitorStatus, MonitorTask, NodeAddress, ReduceAnswer, ReduceProtocol, ReduceRequest, ReduceStatus,
+    BelowWindow, LearnedProfile, MonitorStatus, MonitorTask, NodeAddress, ProfileNews, ReduceAnswer, ReduceProtocol,
+    ReduceRequest, ReduceStatus,
 };
 use reduce::stored::{HostTable, StoredHeader, encode};
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ pub struct Told {
     pub newest_ns: Option<i64>,
     /// What it answers to installations instead of `Done`.
     pub refuse: Option<ReduceAnswer>,
+    /// What it says was learned, until it is heard: by ticket.
+    pub news: BTreeMap<u64, LearnedProfile>,
 }
 
 #[derive(Clone)]
@@ -104,7 +107,8 @@ impl Handler<ReduceProtocol> for Reduce {
                 told.repairs.push((self.clock.wall().0, windows));
                 ReduceAnswer::Done
             }
-            ReduceRequest::Status => {
+            ReduceRequest::Status { heard } => {
+                told.news = told.news.split_off(&(heard + 1));
                 let status = |task: &MonitorTask| MonitorStatus {
                     monitor: task.monitor.clone(),
                     version: task.version,
@@ -119,6 +123,10 @@ impl Handler<ReduceProtocol> for Reduce {
                     monitors: told.installed.values().map(status).collect(),
                     written: 0,
                     refused: 0,
+                    news: ProfileNews {
+                        ticket: told.news.last_key_value().map_or(0, |(ticket, _)| *ticket),
+                        learned: told.news.values().cloned().collect(),
+                    },
                 })
             }
         })

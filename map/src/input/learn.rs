@@ -1,10 +1,12 @@
 //! What is learned of a generation from its bytes (F8): how its lines are stamped, how its fields are cut, and the key
 //! that its counts are kept by.
 
+use crate::protocol::KeptProfile;
 use agent::profile::{StampProfile, StampZone};
 use agent::protocol::{HostZone, ZoneName};
 use logline::fields::Rule;
 use logline::records::Stamps;
+use logline::stamp::profile::{LATENESS_NS_MAX, LATENESS_NS_MIN, OrderEvidence};
 use logline::stamp::{
     Detection, FileStamps, Format, Profile, SAMPLE_BYTES, StampReader, YearMark, YearWalk, Zone, learn, learn_as,
 };
@@ -99,6 +101,53 @@ impl Learned {
         })
     }
 
+    /// What was kept of a generation, and the bytes that teach how its fields are cut: whole lines from `offset` on.
+    /// `None` if it makes no sense here: it is of another monitor's overrides, breaks a bound, or no line has a stamp
+    /// by it.
+    pub(super) fn from_kept(kept: &KeptProfile, sample: &[u8], offset: u64, known: &Circumstances) -> Option<Self> {
+        let entries = kept.stamps.entries().ok()?;
+        let is_lateness = (LATENESS_NS_MIN..=LATENESS_NS_MAX).contains(&kept.lateness_ns);
+        let given = entries.first().filter(|entry| entry.order == OrderEvidence::Override);
+        let pattern = known.format.as_ref().map(Format::pattern);
+        if !is_lateness || given.map(|entry| entry.format.pattern()) != pattern {
+            return None;
+        }
+        let (zone, stamp_zone) = match &kept.stamps.zone {
+            zone if *zone == known.stamp_zone => (known.zone.clone(), zone.clone()),
+            StampZone::Named(name) => (Zone::parse(name).ok()?, kept.stamps.zone.clone()),
+            StampZone::Host => return None,
+        };
+        let profile = Profile {
+            entries,
+            lateness_ns: kept.lateness_ns,
+        };
+        let mut stamps = FileStamps::new(&profile, &zone);
+        lines(sample, offset).find_map(|(at, line)| stamps.read(line, at))?;
+        let taught = usize::try_from(kept.sample_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let learned = Self {
+            key: kept.generation,
+            profile,
+            zone,
+            stamp_zone,
+            sample_bytes: kept.sample_bytes,
+            appended: kept.appended,
+            rule: Rule::detect(&sample[..taught.min(sample.len())], None).map(|detected| detected.rule),
+        };
+        (learned.version() == kept.version).then_some(learned)
+    }
+
+    /// As a Brain keeps it.
+    pub(super) fn to_kept(&self) -> KeptProfile {
+        KeptProfile {
+            generation: self.key,
+            version: self.version(),
+            sample_bytes: self.sample_bytes,
+            appended: self.appended,
+            stamps: self.for_agent(),
+            lateness_ns: self.profile.lateness_ns,
+        }
+    }
+
     /// Adds the format of a stretch without stamps that begins at `offset`, if there is one; whether there was.
     pub(super) fn append(&mut self, sample: &[u8], offset: u64, known: &Circumstances) -> bool {
         if self.profile.entries.len() >= FORMATS_MAX {
@@ -185,3 +234,6 @@ fn lines(sample: &[u8], offset: u64) -> impl Iterator<Item = (u64, &[u8])> {
         (begin, line.strip_suffix(b"\r").unwrap_or(line))
     })
 }
+
+#[cfg(test)]
+mod tests;

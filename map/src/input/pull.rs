@@ -244,6 +244,8 @@ impl Stream {
         }
         if let Some(inherited) = self.inherited.iter().find(|inherited| inherited.key == learned.key) {
             learned = inherited.clone();
+        } else if let Some(kept) = self.kept(index, &learned, pull)? {
+            learned = kept;
         }
         let offset = self.landing(index, &learned, moment.from_ns, pull).await?;
         let mut reading = Reading::new(learned, offset);
@@ -296,6 +298,25 @@ impl Stream {
         let tried_to = if why.is_some() { size } else { 0 };
         self.generations.all[index].held = Held::Unread { tried_to, why };
         Ok(None)
+    }
+
+    /// What was kept of a generation whose head was just fetched, if that has no more to teach since.
+    fn kept<P>(&self, index: usize, learned: &Learned, pull: &Pull<'_, P>) -> Result<Option<Learned>, Stop> {
+        let listed = &self.generations.all[index].listed;
+        let profiles = self.subscribed.iter().flat_map(|it| it.subscription.profiles.iter());
+        let of_it = profiles.filter(|kept| kept.generation == learned.key && kept.sample_bytes <= listed.size);
+        let Some(kept) = of_it.max_by_key(|kept| kept.version) else {
+            return Ok(None);
+        };
+        let known = self.circumstances(pull.key, listed.mtime_ns)?;
+        if pull.key.timezone.is_some() && kept.stamps.zone != known.stamp_zone {
+            return Ok(None);
+        }
+        // The sample ends where it was learned to; it began with a block of its own.
+        let block = learned.sample_bytes.saturating_sub(1) / SAMPLE_BYTES as u64 * SAMPLE_BYTES as u64;
+        let lines = whole_lines(&pull.buffer, block);
+        let kept = Learned::from_kept(kept, &pull.buffer[lines.clone()], block + lines.start as u64, &known);
+        Ok(kept.filter(|kept| !kept.wants_more(listed.size) || kept.version() >= learned.version()))
     }
 
     fn circumstances(&self, key: &InputKey, written_ns: i64) -> Result<Circumstances, Stop> {
@@ -373,6 +394,9 @@ impl Stream {
         let Ok(mut learned) = Learned::from_sample(&pull.buffer[lines], 0, &known) else {
             return Ok(());
         };
+        if learned.version() <= reading.learned.version() {
+            return Ok(());
+        }
         // A header that grew stamps of its own changes nothing about which file it is.
         learned.key = reading.learned.key;
         self.learned_again(index, learned);

@@ -6,11 +6,12 @@ use super::learn::Learned;
 use super::proof::{Asked, Condition, DelayLearner, Overlay, Proved, Reach, is_ahead, is_behind, prove, verdicts};
 use super::pull::{BARREN_BYTES, Pull, Refused, Stop};
 use super::{InputKey, Port, Pulled, Subscription};
-use crate::protocol::{Cell, CellVersion, HostReport, TaskId};
+use crate::protocol::{Cell, CellVersion, HostReport, KeptProfile, PROFILES_MAX, TaskId};
 use crate::verdict::{HostState, VerdictRun};
 use agent::profile::StampZone;
 use configs::monitor::Absent;
 use logline::stamp::Zone;
+use std::collections::BTreeMap;
 
 /// Verdicts are repeated for so long: longer than a window is worth repairing by default.
 const TOLD_NS: i64 = 24 * 3600 * 1_000_000_000;
@@ -19,6 +20,8 @@ pub(super) struct Subscribed {
     pub(super) subscription: Subscription,
     pub(super) proved: Proved,
     told: Vec<VerdictRun>,
+    /// Generations whose profile is known to whoever asks, and its version.
+    told_profiles: BTreeMap<u64, u32>,
 }
 
 impl Subscribed {
@@ -27,7 +30,28 @@ impl Subscribed {
             proved: Proved::nothing(subscription.from_ns),
             subscription,
             told: Vec::new(),
+            told_profiles: BTreeMap::new(),
         }
+    }
+
+    /// What was learned and is not known to whoever asks.
+    fn news<'l>(&mut self, learned: impl Iterator<Item = &'l Learned> + Clone) -> Vec<KeptProfile> {
+        let mut news = Vec::new();
+        for learned in learned.clone() {
+            let told = self.told_profiles.insert(learned.key, learned.version());
+            if told == Some(learned.version()) {
+                continue;
+            }
+            let kept = learned.to_kept();
+            if !self.subscription.profiles.contains(&kept) {
+                kept.join(&mut news);
+            }
+        }
+        if self.told_profiles.len() > 2 * PROFILES_MAX {
+            let is_there = |key: u64| learned.clone().any(|learned| learned.key == key);
+            self.told_profiles.retain(|key, _| is_there(*key));
+        }
+        news
     }
 
     fn length_ns(&self) -> i64 {
@@ -321,7 +345,9 @@ impl Stream {
             &overlays,
         );
         let (cells, profile_version) = self.cells(index, length_ns);
-        if cells.is_empty() && told == self.subscribed[index].told {
+        let readings = self.generations.all.iter().filter_map(Generation::reading);
+        let profiles = self.subscribed[index].news(readings.map(|reading| &reading.learned));
+        if cells.is_empty() && profiles.is_empty() && told == self.subscribed[index].told {
             return None;
         }
         self.subscribed[index].told.clone_from(&told);
@@ -332,6 +358,7 @@ impl Stream {
             profile_version,
             cells,
             verdicts: told,
+            profiles,
         })
     }
 
@@ -422,13 +449,16 @@ impl Stream {
         let is_same = |old: &Subscription| {
             old.id == new.id && old.host == new.host && old.labels == new.labels && old.from_ns <= new.from_ns
         };
-        let mut subscriptions = self
-            .subscribed
-            .iter_mut()
-            .map(|subscribed| &mut subscribed.subscription);
-        let Some(old) = subscriptions.find(|old| is_same(old)) else {
+        let mut subscribed = self.subscribed.iter_mut();
+        let Some(old) = subscribed.find(|old| is_same(&old.subscription)) else {
             return false;
         };
+        if old.subscription.profiles != new.profiles {
+            // Whoever asks now may not have heard what was told before.
+            old.subscription.profiles = new.profiles.clone();
+            old.told_profiles.clear();
+        }
+        let old = &mut old.subscription;
         old.epoch = new.epoch;
         old.until_ns = new.until_ns;
         let until_ns = new.until_ns.unwrap_or(i64::MAX);

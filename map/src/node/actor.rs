@@ -150,16 +150,21 @@ impl SourceActor {
         }
         let mut more = false;
         for (id, wanted) in wanted {
+            let mut wants_more = true;
             if let Some(told) = self.told.get(&id) {
+                let is_same = is_same(&told.subscription, &wanted.subscription);
                 if told.incarnation != wanted.incarnation {
                     self.source.unsubscribe(&id);
-                } else if is_same(&told.subscription, &wanted.subscription) {
+                } else if is_same && told.subscription.profiles == wanted.subscription.profiles {
                     continue;
+                } else {
+                    // Other profiles are no reason to pull at once.
+                    wants_more = !is_same;
                 }
             }
             self.source.subscribe(wanted.resumed());
             self.told.insert(id, wanted);
-            more = true;
+            more |= wants_more;
         }
         let rhythm = |told: &Wanted| Rhythm {
             window_ns: told.subscription.plan.window_ns,

@@ -9,7 +9,7 @@
 //! carry what was last acknowledged of its verdicts.
 
 use super::verdicts::{self, Missing};
-use crate::protocol::{Cell, CellVersion, HostReport};
+use crate::protocol::{Cell, CellVersion, HostReport, KeptProfile};
 use crate::verdict::{HostState, Stage, VerdictRun};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -26,6 +26,8 @@ const CELL_BYTES_MAX: usize = 24 << 20;
 /// Answers whose content is remembered. A Reduce has one or two requests under way; of older ones nothing is
 /// acknowledged any more, and their content is handed out again.
 const TICKETS_MAX: usize = 64;
+/// Bytes of a host's profiles that are handed out in one answer, at least one profile: the rest comes with the next.
+const PROFILES_BYTES: usize = 256 << 10;
 /// What a verdict or a report takes beside its cells, about.
 const REPORT_BYTES: usize = 128;
 
@@ -51,6 +53,7 @@ pub(super) struct Part {
     host: String,
     said: Arc<Said>,
     cells: Vec<Arc<Cell>>,
+    profiles: Vec<KeptProfile>,
 }
 
 impl Part {
@@ -63,6 +66,7 @@ impl Part {
             profile_version: self.said.profile_version,
             cells: self.cells.into_iter().map(Arc::unwrap_or_clone).collect(),
             verdicts: self.said.verdicts.clone(),
+            profiles: self.profiles,
         }
     }
 }
@@ -107,11 +111,24 @@ struct HostBox {
     acked: Arc<Said>,
     /// Windows with a cell that is too large for any frame.
     too_large: BTreeSet<i64>,
+    /// Profiles that wait, the newest last.
+    profiles: Vec<KeptProfile>,
 }
 
 impl HostBox {
     fn has_news(&self) -> bool {
-        !self.cells.is_empty() || self.serial != self.acked_serial
+        !self.cells.is_empty() || !self.profiles.is_empty() || self.serial != self.acked_serial
+    }
+
+    /// The oldest profiles that wait, as many as an answer takes.
+    fn next_profiles(&self) -> &[KeptProfile] {
+        let mut bytes = 0;
+        let mut fits = |(place, profile): &(usize, &KeptProfile)| {
+            bytes += profile.bytes();
+            *place == 0 || bytes <= PROFILES_BYTES
+        };
+        let count = self.profiles.iter().enumerate().take_while(|next| fits(next)).count();
+        &self.profiles[..count]
     }
 
     fn say(&mut self, said: Said) {
@@ -173,6 +190,7 @@ struct Handed {
     cells: Vec<AckedCell>,
     /// Its verdicts and their serial, unless cells were left out.
     said: Option<(u64, Arc<Said>)>,
+    profiles: Vec<KeptProfile>,
 }
 
 /// What a shard's Reduce has not acknowledged.
@@ -231,6 +249,9 @@ impl Outbox {
         let before = host.bytes;
         for cell in report.cells {
             host.put(cell);
+        }
+        for profile in report.profiles {
+            profile.join(&mut host.profiles);
         }
         // What is acknowledged is the Reduce's; only what it has not seen must be said again.
         let kept: &[VerdictRun] = if host.serial == host.acked_serial {
@@ -299,6 +320,7 @@ impl Outbox {
                 entry.take_out(key);
             }
         }
+        entry.profiles.retain(|waiting| !handed.profiles.contains(waiting));
         if let Some((serial, said)) = handed.said
             && serial > entry.acked_serial
         {
@@ -327,7 +349,8 @@ impl Outbox {
         let mut whole = 0;
         for name in &turn {
             let Some(host) = self.hosts.get(*name) else { continue };
-            let bytes = host.bytes + host.said.bytes();
+            let profiles = host.next_profiles().iter().map(KeptProfile::bytes).sum::<usize>();
+            let bytes = host.bytes + host.said.bytes() + profiles;
             if !parts.is_empty() && bytes > left {
                 break;
             }
@@ -372,17 +395,20 @@ fn take_part(name: &str, host: &HostBox, window_ns: i64, room: Option<usize>) ->
     } else {
         Arc::clone(&host.acked)
     };
+    let profiles = if is_whole { host.next_profiles() } else { &[] };
     let handed = Handed {
         host: name.to_owned(),
         cells: (cells.iter())
             .map(|cell| (cell.window_ns, cell.generation, cell.version))
             .collect(),
         said: is_whole.then(|| (host.serial, Arc::clone(&said))),
+        profiles: profiles.to_vec(),
     };
     let part = Part {
         host: name.to_owned(),
         said,
         cells,
+        profiles: profiles.to_vec(),
     };
     (part, handed)
 }

@@ -80,6 +80,7 @@ impl TaskEntry {
             plan: Arc::clone(&self.compiled.plan),
             from_ns: self.first_ns(place),
             until_ns: self.until_ns,
+            profiles: place.input.profiles.as_slice().into(),
         }
     }
 

@@ -5,9 +5,10 @@ use super::port::AgentPort;
 use crate::definition::Compiled;
 use crate::input::{InputKey, Port, Subscription, reread};
 use crate::node::registry::{input_key, labels};
-use crate::protocol::{HostReport, HostTarget, TaskId};
+use crate::protocol::{HostReport, HostTarget, KeptProfile, TaskId};
 use crate::verdict::{HostState, Stage, VerdictRun};
 use lika::actor::Message;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -19,6 +20,8 @@ pub(super) struct Windows {
     pub(super) compiled: Compiled,
     pub(super) from_ns: i64,
     pub(super) to_ns: i64,
+    /// What is known of the generations of each host.
+    pub(super) profiles: BTreeMap<String, Vec<KeptProfile>>,
 }
 
 /// Read the windows of one host anew.
@@ -64,7 +67,9 @@ async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> H
     let _agent = link.turn().await;
     let monitor = &windows.compiled.monitor;
     let key = input_key(monitor, pattern, &target);
+    let profiles = windows.profiles.get(&target.host);
     let subscription = Subscription {
+        profiles: profiles.map(|kept| kept.as_slice().into()).unwrap_or_default(),
         id: windows.id.clone(),
         epoch: windows.epoch,
         labels: labels(&target, monitor.app.as_deref()),

@@ -144,6 +144,7 @@ impl MapService {
             compiled,
             from_ns: request.from_ns,
             to_ns: request.to_ns,
+            profiles: request.profiles.into_iter().collect(),
         });
         let mut answers = std::collections::VecDeque::new();
         let mut reports = Vec::with_capacity(request.hosts.len());

@@ -226,6 +226,7 @@ fn input(host: &str, address: &str) -> InputTarget {
             labels: BTreeMap::new(),
         },
         from_ns: START_NS,
+        profiles: Vec::new(),
     }
 }
 
@@ -339,6 +340,7 @@ fn report(host: &str, cells: Vec<Cell>, run: VerdictRun) -> HostReport {
         profile_version: 1,
         cells,
         verdicts: vec![run],
+        profiles: Vec::new(),
     }
 }
 

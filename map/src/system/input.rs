@@ -311,6 +311,7 @@ impl SystemInput {
                     profile_version: 0,
                     cells,
                     verdicts: interest.verdicts(&self.runs),
+                    profiles: Vec::new(),
                 },
             ));
         }

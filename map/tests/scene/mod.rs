@@ -17,7 +17,7 @@ use map::engine::{Counter, Input as EngineInput, Labels};
 use map::input::{Input, InputKey, Port, PortError, Subscription, reread};
 use map::partial::{Partial, WindowPartial};
 use map::plan::Plan;
-use map::protocol::{Cell, CellVersion, HostReport, TaskId};
+use map::protocol::{Cell, CellVersion, HostReport, KeptProfile, TaskId};
 use map::verdict::{HostState, Stage, VerdictRun};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -109,6 +109,8 @@ impl Port for Direct {
 pub struct Kept {
     pub cells: BTreeMap<(i64, u64), Cell>,
     pub verdicts: Vec<VerdictRun>,
+    /// What was said to be learned.
+    pub profiles: Vec<KeptProfile>,
 }
 
 impl Kept {
@@ -120,6 +122,9 @@ impl Kept {
             }
         }
         self.verdicts.clone_from(&report.verdicts);
+        for profile in &report.profiles {
+            profile.clone().join(&mut self.profiles);
+        }
     }
 
     /// Windows merged over generations; empty ones left out.
@@ -205,6 +210,20 @@ impl Scene {
             kept: Kept::default(),
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("runtime"),
         }
+    }
+
+    /// Another Map in the place of this one, which knows nothing but these profiles.
+    pub fn restart(&mut self, profiles: &[KeptProfile]) {
+        self.subscription.profiles = profiles.into();
+        let mut input = Input::new(self.input.key().clone());
+        input.subscribe(self.subscription.clone());
+        (self.input, self.kept) = (input, Kept::default());
+    }
+
+    /// The monitor is installed again, by somebody who knows these profiles.
+    pub fn install_again(&mut self, profiles: &[KeptProfile]) {
+        self.subscription.profiles = profiles.into();
+        self.input.subscribe(self.subscription.clone());
     }
 
     pub fn path(&self, name: &str) -> String {
@@ -335,6 +354,7 @@ pub fn subscription(mql: &str, from_ns: i64) -> Subscription {
         plan: Arc::new(plan),
         from_ns,
         until_ns: None,
+        profiles: Arc::default(),
     }
 }
 

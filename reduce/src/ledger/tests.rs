@@ -35,6 +35,7 @@ pub(super) fn task(spans: &[(i64, &[&str])]) -> MonitorTask {
             hosts: newest.iter().map(|host| target(host).host).collect(),
         }],
         horizon_ns: DAY_NS,
+        profiles: Vec::new(),
     }
 }
 

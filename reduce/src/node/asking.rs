@@ -7,7 +7,10 @@ use crate::protocol::ShardPlan;
 use crate::window::Asked;
 use lika::actor::Context;
 use lika::node::CallError;
-use map::protocol::{Collected, HostTarget, InputTarget, MapAnswer, MapRequest, RereadRequest, ShardTask, TaskId};
+use map::protocol::{
+    Collected, HostReport, HostTarget, InputTarget, KeptProfile, MapAnswer, MapRequest, RereadRequest, ShardTask,
+    TaskId,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -127,10 +130,13 @@ impl Owner {
         };
         let from = ledger.first_windows(&shard.plan.hosts, now_ns);
         let targets = targets(&task.inventory);
+        let profiles = self.profiles.borrow().of(shard.plan.hosts.iter().map(String::as_str));
+        let mut profiles: BTreeMap<String, Vec<KeptProfile>> = profiles.into_iter().collect();
         let inputs = from.into_iter().filter_map(|(host, from_ns)| {
             Some(InputTarget {
                 target: (*targets.get(host.as_str())?).clone(),
                 from_ns,
+                profiles: profiles.remove(host.as_str()).unwrap_or_default(),
             })
         });
         let request = MapRequest::Install(Box::new(ShardTask {
@@ -226,7 +232,21 @@ impl Owner {
         }
     }
 
-    fn heard(&mut self, number: u32, serial: u64, collected: Collected, context: &mut Context<Self>) {
+    /// Takes what a Map has learned of its inputs, for the next one that reads them and for the Brain.
+    fn learn(&mut self, reports: &mut [HostReport]) {
+        let (task, mut known) = (self.newest(), self.profiles.borrow_mut());
+        let mut news = self.shared.news.borrow_mut();
+        for report in reports {
+            for profile in std::mem::take(&mut report.profiles) {
+                if known.learn(&report.host, profile.clone()) {
+                    news.add((&task.monitor, task.version, &report.host), profile);
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, number: u32, serial: u64, mut collected: Collected, context: &mut Context<Self>) {
+        self.learn(&mut collected.reports);
         let now_ns = self.now_ns();
         let (Some(shard), Some(ledger)) = (self.shards.get_mut(&number), &mut self.ledger) else {
             return;
@@ -339,6 +359,7 @@ impl Owner {
                 epoch: task.epoch,
                 definition: task.definition.clone(),
                 hosts: plan.hosts.clone(),
+                profiles: (self.profiles.borrow()).of(plan.hosts.iter().map(|target| target.host.as_str())),
                 from_ns: plan.within.start,
                 to_ns: plan.within.end,
             });
@@ -355,6 +376,10 @@ impl Owner {
         context: &mut Context<Self>,
     ) {
         self.repairs.ended(plan);
+        let mut answer = answer;
+        if let (Ok(MapAnswer::Reread(reports)), None) = (&mut answer, self.deposed_by) {
+            self.learn(reports);
+        }
         match (answer, &mut self.ledger) {
             (Ok(MapAnswer::Reread(reports)), Some(ledger)) if self.deposed_by.is_none() => {
                 ledger.take_reread(&plan.within, reports);

@@ -8,6 +8,7 @@ use super::repairs::Repairs;
 use super::shard::Shard;
 use crate::inventory::Roll;
 use crate::ledger::{Batch, Ledger, RereadPlan, Terms};
+use crate::profiles::HostProfiles;
 use crate::protocol::{InventorySpan, MonitorStatus, MonitorTask};
 use crate::stored::{DEFINITION, HOSTS, SHAPE, decode, encode};
 use crate::window::{Change, Finished};
@@ -15,7 +16,7 @@ use lika::actor::{Actor, Context, Failure, Handler, Message, ProgressHandle};
 use lika::node::CallError;
 use lika::seam::Backoff;
 use map::protocol::{HostTarget, MapAnswer};
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
@@ -85,6 +86,8 @@ pub(super) struct Owner {
     pub(super) terms: Terms,
     /// The newest task, which outlives this generation.
     newest: Rc<RefCell<MonitorTask>>,
+    /// What is known of the logs of its hosts, which outlives this generation too.
+    pub(super) profiles: Rc<RefCell<HostProfiles>>,
     /// None until it was loaded.
     pub(super) ledger: Option<Ledger>,
     /// Whether documents must be put before anything is written.
@@ -122,7 +125,12 @@ enum StoreTrouble {
 }
 
 impl Owner {
-    pub(super) fn new(shared: Rc<Shared>, terms: Terms, newest: Rc<RefCell<MonitorTask>>) -> Self {
+    pub(super) fn new(
+        shared: Rc<Shared>,
+        terms: Terms,
+        newest: Rc<RefCell<MonitorTask>>,
+        profiles: Rc<RefCell<HostProfiles>>,
+    ) -> Self {
         let task = newest.borrow();
         let status = MonitorStatus {
             monitor: task.monitor.clone(),
@@ -139,6 +147,7 @@ impl Owner {
             shared,
             terms,
             newest,
+            profiles,
             ledger: None,
             owes_documents: true,
             shards: BTreeMap::new(),
@@ -159,6 +168,11 @@ impl Owner {
 
     pub(super) fn task(&self) -> MonitorTask {
         self.newest.borrow().clone()
+    }
+
+    /// The newest task, for a moment.
+    pub(super) fn newest(&self) -> Ref<'_, MonitorTask> {
+        self.newest.borrow()
     }
 
     pub(super) fn now_ns(&self) -> i64 {

@@ -3,11 +3,13 @@
 use super::Shared;
 use super::owner::{Note, Owner};
 use crate::ledger::Terms;
+use crate::profiles::HostProfiles;
 use crate::protocol::{MonitorStatus, MonitorTask, ReduceAnswer, ReduceRequest, ReduceStatus};
 use lika::actor::{Actor, Context, Failure, Handler, LifeState, Mailbox, Message, Options, RestartLimit};
 use map::plan::Plan;
+use map::protocol::KeptProfile;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,6 +30,8 @@ impl Message for Ask {
 struct Installed {
     /// What its owner is built from: the newest task.
     task: Rc<RefCell<MonitorTask>>,
+    /// What is known of the logs of its hosts, which outlives its owner.
+    profiles: Rc<RefCell<HostProfiles>>,
     owner: Mailbox<Owner>,
 }
 
@@ -58,7 +62,7 @@ impl Registry {
         None
     }
 
-    async fn install(&mut self, task: MonitorTask, context: &mut Context<Self>) -> ReduceAnswer {
+    async fn install(&mut self, mut task: MonitorTask, context: &mut Context<Self>) -> ReduceAnswer {
         if let Some(refused) = self.refused(task.epoch) {
             return refused;
         }
@@ -67,7 +71,9 @@ impl Registry {
             Err(why) => return ReduceAnswer::Invalid(why),
         };
         let key = (task.monitor.clone(), task.version);
+        let given = std::mem::take(&mut task.profiles);
         if let Some(known) = self.installed.get(&key) {
+            self.give(&known.profiles, given, &task);
             known.task.replace(task);
             return match known.owner.tell_when_room(Note::Changed).await {
                 Ok(()) => ReduceAnswer::Done,
@@ -79,8 +85,10 @@ impl Registry {
                 "this node has {MONITORS_MAX} monitors, which is the most it takes: install it on another one"
             ));
         }
+        let profiles = Rc::default();
+        self.give(&profiles, given, &task);
         let task = Rc::new(RefCell::new(task));
-        let (shared, newest) = (Rc::clone(&self.shared), Rc::clone(&task));
+        let (shared, newest, known) = (Rc::clone(&self.shared), Rc::clone(&task), Rc::clone(&profiles));
         let options = Options {
             progress_deadline: PROGRESS_DEADLINE,
             // A monitor that always fails is tried for ever, ever more seldom: its neighbours are not to suffer.
@@ -91,10 +99,22 @@ impl Registry {
             ..Options::named(format!("{}:{}", key.0, key.1))
         };
         let owner = context.spawn_child(options, move || {
-            Owner::new(Rc::clone(&shared), terms.clone(), Rc::clone(&newest))
+            Owner::new(Rc::clone(&shared), terms.clone(), Rc::clone(&newest), Rc::clone(&known))
         });
-        self.installed.insert(key, Installed { task, owner });
+        let installed = Installed { task, profiles, owner };
+        self.installed.insert(key, installed);
         ReduceAnswer::Done
+    }
+
+    /// Takes what a Brain keeps of a task's hosts; what it does not know is told it again.
+    fn give(&self, profiles: &RefCell<HostProfiles>, given: Vec<(String, Vec<KeptProfile>)>, task: &MonitorTask) {
+        let hosts = task.inventory.iter().flat_map(|span| &span.hosts);
+        let expected: BTreeSet<&str> = hosts.map(|target| target.host.as_str()).collect();
+        let unknown = profiles.borrow_mut().give(given, |host| expected.contains(host));
+        let mut news = self.shared.news.borrow_mut();
+        for (host, profile) in unknown {
+            news.add((&task.monitor, task.version, &host), profile);
+        }
     }
 
     async fn remove(&mut self, key: (String, u64), epoch: u64) -> ReduceAnswer {
@@ -127,6 +147,7 @@ impl Registry {
             monitors: monitors.collect(),
             written: self.shared.written.load(Ordering::Relaxed),
             refused: self.shared.refused.load(Ordering::Relaxed),
+            news: self.shared.news.borrow_mut().hand_out(),
         }
     }
 }
@@ -191,7 +212,10 @@ impl Handler<Ask> for Registry {
                 epoch,
                 windows,
             } => self.repair((monitor, version), epoch, windows).await,
-            ReduceRequest::Status => ReduceAnswer::Status(self.status()),
+            ReduceRequest::Status { heard } => {
+                self.shared.news.borrow_mut().heard(heard);
+                ReduceAnswer::Status(self.status())
+            }
         })
     }
 }

@@ -17,6 +17,8 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
+mod profiles;
+
 const PATIENCE: Duration = Duration::from_secs(100);
 const BEGIN_S: i64 = 1_000;
 
@@ -247,7 +249,7 @@ impl Scene {
     }
 
     async fn status(&self) -> ReduceStatus {
-        match self.ask(ReduceRequest::Status).await {
+        match self.ask(ReduceRequest::Status { heard: 0 }).await {
             ReduceAnswer::Status(status) => status,
             other => panic!("{other:?}"),
         }
@@ -320,6 +322,7 @@ fn task(epoch: u64, hosts: &[&str]) -> MonitorTask {
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
         }],
         horizon_ns: 86_400 * SECOND_NS,
+        profiles: Vec::new(),
     }
 }
 

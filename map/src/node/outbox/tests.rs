@@ -44,6 +44,7 @@ fn report(host: &str, t_ns: i64, cells: Vec<Cell>, verdicts: Vec<VerdictRun>) ->
         profile_version: 1,
         cells,
         verdicts,
+        profiles: Vec::new(),
     }
 }
 
@@ -272,4 +273,58 @@ proptest! {
         }
         prop_assert_eq!(reduce, versions);
     }
+}
+
+#[test]
+fn profiles_are_handed_out_until_they_are_acknowledged_and_a_few_at_a_time() {
+    use crate::protocol::{PatternOrigin, StampEntry, StampPlace, StampProfile, StampZone};
+    let profile = |generation: u64, version: u32, marks: usize| KeptProfile {
+        generation,
+        version,
+        sample_bytes: version.into(),
+        appended: 0,
+        stamps: StampProfile {
+            entries: vec![StampEntry {
+                offset: 0,
+                pattern: "%b %e %H:%M:%S".to_owned(),
+                origin: PatternOrigin::Learned,
+                place: StampPlace::Column(0),
+                year_marks: vec![(0, 0); marks],
+            }],
+            zone: StampZone::Host,
+        },
+        lateness_ns: 10_000_000_000,
+    };
+    let learned = |profiles: Vec<KeptProfile>| HostReport {
+        profiles,
+        ..report("h1", 5, Vec::new(), vec![ok(0, 10)])
+    };
+    let next = |outbox: &mut Outbox| {
+        let handed = outbox.hand_out(1 << 20)?;
+        let reports = handed.parts.into_iter().map(Part::into_report);
+        let profiles = reports.flat_map(|report| report.profiles);
+        let profiles: Vec<(u64, u32)> = profiles.map(|one| (one.generation, one.version)).collect();
+        Some((handed.ticket, profiles))
+    };
+    let mut outbox = Outbox::new(10, BASE);
+    outbox.absorb(learned(vec![profile(1, 100, 0), profile(2, 100, 0)]));
+    assert_eq!(next(&mut outbox), Some((1001, vec![(1, 100), (2, 100)])));
+    // One that changed meanwhile stays.
+    outbox.absorb(learned(vec![profile(1, 200, 0)]));
+    outbox.ack(1001);
+    assert_eq!(next(&mut outbox), Some((1002, vec![(1, 200)])));
+    assert_eq!(next(&mut outbox), Some((1003, vec![(1, 200)])));
+    outbox.ack(1003);
+    assert_eq!(next(&mut outbox), None);
+    // Large ones come in several answers, and each of them comes.
+    outbox.absorb(learned(
+        (0..20).map(|generation| profile(generation, 100, 4000)).collect(),
+    ));
+    let mut seen = Vec::new();
+    while let Some((ticket, profiles)) = next(&mut outbox) {
+        assert!((1..=4).contains(&profiles.len()));
+        seen.extend(profiles.into_iter().map(|(generation, _)| generation));
+        outbox.ack(ticket);
+    }
+    assert_eq!(seen, (0..20).collect::<Vec<u64>>());
 }

@@ -21,6 +21,7 @@ fn target(host: &str, address: &str) -> InputTarget {
             labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
         },
         from_ns: 12_000_000_000,
+        profiles: Vec::new(),
     }
 }
 
@@ -147,6 +148,7 @@ fn a_report_for_an_earlier_life_of_a_shard_is_dropped() {
         profile_version: 0,
         cells: Vec::new(),
         verdicts: Vec::new(),
+        profiles: Vec::new(),
     };
     let request = CollectRequest {
         id: id(1),

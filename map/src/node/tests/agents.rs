@@ -228,6 +228,7 @@ fn windows_are_read_anew_of_a_real_agent() {
             epoch: 1,
             definition: yaml("another", &logs.path()),
             hosts: vec![input("h1", ADDRESS).target, input("h2", "nobody:1").target],
+            profiles: Vec::new(),
             from_ns: START_NS,
             to_ns: START_NS + SECOND,
         };

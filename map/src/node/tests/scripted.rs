@@ -363,6 +363,7 @@ fn windows_are_read_anew_apart_from_the_stream() {
                 .iter()
                 .map(|(host, address)| input(host, address).target)
                 .collect(),
+            profiles: Vec::new(),
             from_ns: START_NS,
             to_ns: START_NS + 3 * SECOND,
         };

@@ -75,6 +75,7 @@ fn subscription(monitor: &str, from_ns: i64) -> Subscription {
         plan: compiled.plan,
         from_ns,
         until_ns: None,
+        profiles: Arc::default(),
     }
 }
 
