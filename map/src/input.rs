@@ -22,6 +22,7 @@ use crate::protocol::{CellVersion, HostReport, KeptProfile, TaskId};
 use crate::verdict::HostState;
 use agent::protocol::{Answer, RangeEnd, RangeRequest, RequestBody};
 use configs::monitor::Monitor;
+use logline::boundary::Boundary;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub struct InputKey {
     pub timestamp: Option<String>,
     /// Zone of stamps without one, if a monitor says so.
     pub timezone: Option<String>,
+    /// Which lines may begin a record, if a monitor says so: its bytes are then split into other records.
+    pub records: Option<Boundary>,
 }
 
 /// A monitor's interest in an input.

@@ -310,3 +310,54 @@ fn settled_is_what_nothing_more_is_expected_of() {
         "by the delay"
     );
 }
+
+/// Lines that begin no record by the monitor's word: hosts, streams and re-reads see the records that one pass sees.
+#[test]
+fn where_records_begin_is_the_monitors_word_in_streaming_too() {
+    let only_main = "select count(), lines(), sum(x) parse logfmt records start ' x=' every 5s lateness 10s";
+    let mut scene = Scene::new("app.log", only_main, START_NS - 60 * S);
+    let other = |seconds: i64| format!("{} of another thread\n", stamp(START_NS + seconds * S));
+    scene.append("app.log", &other(0));
+    at(&mut scene, 1);
+    let verdict = |scene: &Scene| state(scene, -10);
+    assert_eq!(
+        verdict(&scene),
+        Some(HostState::Unstamped),
+        "a pattern that nothing matches is no zero"
+    );
+    for seconds in 2..60 {
+        scene.append("app.log", &(record(seconds, 1) + "  at x\n" + &other(seconds - 40)));
+        at(&mut scene, seconds);
+    }
+    assert_eq!(verdict(&scene), Some(HostState::Ok));
+    // A stretch of such lines is no stretch without stamps (F8).
+    let more: String = (0..3000).map(|line| other(60 + line / 100)).collect();
+    scene.append("app.log", &more);
+    at(&mut scene, 120);
+    assert_eq!(state(&scene, 80), Some(HostState::Ok));
+    scene.append("app.log", &record(121, 1));
+    at(&mut scene, 180);
+    assert_eq!((records(&scene), state(&scene, 100)), (59, Some(HostState::Ok)));
+    let names = scene.names();
+    assert_eq!(scene.kept.windows(&scene.plan), scene.whole(&names, |_| true));
+    let again = scene.reread(START_NS - 60 * S, START_NS + 170 * S);
+    assert_eq!(again.windows(&scene.plan), scene.kept.windows(&scene.plan));
+}
+
+/// A rotated file in which no line begins a record is one with nothing in it, since others show that the pattern fits.
+#[test]
+fn a_generation_without_a_line_that_begins_a_record_is_empty() {
+    let mut scene = Scene::new(
+        "app.log",
+        "select count() parse logfmt records continue 'thread' every 5s lateness 10s",
+        START_NS - 60 * S,
+    );
+    write(&scene, "app.log", 0..10);
+    at(&mut scene, 10);
+    fs::rename(scene.path("app.log"), scene.path("app.log.1")).expect("renames");
+    let other = |seconds: i64| format!("{} of another thread\n", stamp(START_NS + seconds * S));
+    scene.append("app.log", &(10..20).map(other).collect::<String>());
+    at(&mut scene, 20);
+    at(&mut scene, 300);
+    assert_eq!((records(&scene), state(&scene, 15)), (10, Some(HostState::Ok)));
+}

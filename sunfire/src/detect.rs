@@ -81,7 +81,7 @@ fn report(path: &Path, zone: &Zone) -> Result<Report> {
         file: &file,
         size,
     };
-    let (profile, detection) = learn_head(&log, zone, written_seconds, learn)?;
+    let (profile, detection) = learn_head(&log, zone, written_seconds, None, learn)?;
     let (detected, why) = match &detection {
         Detection::Stamped(detected) => (Some(&**detected), &detected.why),
         Detection::TooCoarse { why, .. } | Detection::Unstamped { why } => (None, why),

@@ -1,13 +1,14 @@
 //! The engine, asked what the oracle is asked: the same files through every strategy that must agree.
 
 use crate::oracle::{
-    Aggregate, Col, Comparison, Condition, Function, HostFile, Literal, ParseForm, Question, StampForm,
+    Aggregate, Beginning, Col, Comparison, Condition, Function, HostFile, Literal, ParseForm, Question, StampForm,
 };
 use configs::monitor::Monitor;
+use logline::boundary::RecordStamps;
 use logline::order::Following;
-use logline::records::{RecordReader, Stamps, Start};
+use logline::records::{RecordReader, Start};
 use logline::stamp::{
-    Detection, Format, Locator, Profile, ProfileEntry, ProfileReader, SAMPLE_BYTES, YearMark, Zone, learn,
+    Detection, FileStamps, Format, Locator, Profile, ProfileEntry, SAMPLE_BYTES, YearMark, Zone, learn,
 };
 use map::engine::{Counter, Input, Labels};
 use map::partial::Partial;
@@ -26,6 +27,12 @@ use sunfire::progress::Progress;
 pub fn mql(question: &Question) -> String {
     let outputs: Vec<String> = question.aggregates.iter().map(output).collect();
     let mut text = format!("select {} parse {}", outputs.join(", "), parse(&question.parse));
+    // A plain text is a pattern of itself: it has no signs of its own.
+    match &question.beginning {
+        Beginning::Stamped => {}
+        Beginning::With(word) => text += &format!(" records start '{word}'"),
+        Beginning::Without(word) => text += &format!(" records continue '{word}'"),
+    }
     if let Some(filter) = &question.filter {
         text += &format!(" where {}", condition(filter));
     }
@@ -127,14 +134,6 @@ pub struct Answered {
     pub partial: Partial,
 }
 
-struct At(ProfileReader);
-
-impl Stamps for At {
-    fn read(&mut self, line: &[u8], offset: u64) -> Option<i64> {
-        self.0.read_at(line, offset)
-    }
-}
-
 impl Engine {
     /// Compiles a question, by way of its MQL.
     pub fn new(question: &Question) -> Self {
@@ -156,7 +155,8 @@ impl Engine {
 
     fn stream_one(&self, file: &HostFile, pieces: &[usize]) -> Partial {
         let profile = profile(file);
-        let stamps = At(ProfileReader::new(&profile, Zone::utc()));
+        let stamps = FileStamps::new(&profile, &Zone::utc());
+        let stamps = RecordStamps::new(stamps, self.monitor.records.as_ref());
         let mut reader = RecordReader::with_limit(stamps, Start::FileStart, 0, self.record_limit_bytes);
         let mut counter = Counter::new(&self.plan, self.input(file), None).expect("the rule has the fields");
         let mut rest = &file.bytes[..];
@@ -197,6 +197,7 @@ impl Engine {
                 },
                 profile: (!file.bytes.is_empty()).then(|| profile(file)),
                 zone: Zone::utc(),
+                records: self.monitor.records.as_ref(),
                 written_seconds: WRITTEN_SECONDS,
                 plan: &self.plan,
                 input: self.input(file),

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use sunfire_tests::compare::differences;
 use sunfire_tests::engine::Engine;
 use sunfire_tests::generator::{BodyForm, LogSpec, Mark, Marks, file};
+use sunfire_tests::oracle::records::split;
 use sunfire_tests::oracle::{
-    Aggregate, Col, Comparison, Condition, Function, HostFile, Literal, ParseForm, Question, StampForm, answer,
+    Aggregate, Beginning, Col, Comparison, Condition, Function, HostFile, Literal, ParseForm, Question, StampForm,
+    answer,
 };
 
 /// All aggregates of a body's number fields.
@@ -93,19 +95,30 @@ fn logs(spec: &LogSpec, hosts: u64, lines: u64, seed: u64) -> Vec<HostFile> {
 
 #[track_caller]
 fn check(spec: &LogSpec, kind: u64, files: &[HostFile], pieces: &[usize], part_bytes: u64, order: u64) {
-    let question = question(spec, kind);
-    let truth = answer(&question, files);
-    let engine = Engine::new(&question);
+    check_question(spec, &question(spec, kind), files, pieces, part_bytes, order);
+}
+
+#[track_caller]
+fn check_question(
+    spec: &LogSpec,
+    question: &Question,
+    files: &[HostFile],
+    pieces: &[usize],
+    part_bytes: u64,
+    order: u64,
+) {
+    let truth = answer(question, files);
+    let engine = Engine::new(question);
     let streamed = engine.stream(files, pieces, order);
     assert_eq!(
-        differences(&question, &truth, &streamed),
+        differences(question, &truth, &streamed),
         Vec::<String>::new(),
         "streamed; {spec:?}"
     );
     if question.record_limit_bytes == logline::records::RECORD_LIMIT_BYTES {
         let parts = engine.parts(files, 2, part_bytes);
         assert_eq!(
-            differences(&question, &truth, &parts),
+            differences(question, &truth, &parts),
             Vec::<String>::new(),
             "in parts; {spec:?}"
         );
@@ -139,6 +152,33 @@ fn every_form_and_question() {
         .filter(|mark| !elsewhere.contains(mark))
         .collect();
     assert_eq!(marks.missing(&wanted), Vec::<Mark>::new(), "the logs were too tame");
+}
+
+/// Where a pattern says which stamped lines begin a record.
+fn beginnings() -> Vec<Beginning> {
+    let words = ["1", "00", "7", "p", "20"].map(str::to_owned);
+    let with = words.clone().map(Beginning::With);
+    with.into_iter().chain(words.map(Beginning::Without)).collect()
+}
+
+/// A pattern that some lines match and others do not, in every form of log.
+#[test]
+fn records_begin_where_a_pattern_says() {
+    let mut fewer = 0;
+    for (index, spec) in LogSpec::all_adversarial().iter().enumerate() {
+        let files = logs(spec, 2, 300, 70 + index as u64);
+        let count = |beginning: &Beginning| {
+            let split = |log: &HostFile| split(&log.bytes, log.stamp, beginning).records.len();
+            files.iter().map(split).sum::<usize>()
+        };
+        for (kind, beginning) in beginnings().into_iter().enumerate() {
+            fewer += usize::from((1..count(&Beginning::Stamped)).contains(&count(&beginning)));
+            let mut question = question(spec, kind as u64 % 6);
+            question.beginning = beginning;
+            check_question(spec, &question, &files, &[1 << 16], 4 << 10, 7);
+        }
+    }
+    assert!(fewer > 50, "only {fewer} patterns took some lines and left others");
 }
 
 /// Files that begin with wild stamps: what is lost before the first good record has no window yet.
@@ -187,12 +227,15 @@ proptest! {
         lines in 1u64..400,
         seed in any::<u64>(),
         pieces in prop::collection::vec(prop_oneof![1usize..40, 1usize..5000], 1..6),
+        beginning in prop_oneof![3 => Just(Beginning::Stamped), 1 => prop::sample::select(beginnings())],
         part_bytes in 300u64..20_000,
         order in any::<u64>(),
     ) {
         let specs = LogSpec::all_adversarial();
         let spec = &specs[form.index(specs.len())];
         let files = logs(spec, hosts, lines, seed);
-        check(spec, kind, &files, &pieces, part_bytes, order);
+        let mut question = question(spec, kind);
+        question.beginning = beginning;
+        check_question(spec, &question, &files, &pieces, part_bytes, order);
     }
 }

@@ -4,6 +4,7 @@
 use crate::protocol::KeptProfile;
 use agent::profile::{StampProfile, StampZone};
 use agent::protocol::{HostZone, ZoneName};
+use logline::boundary::{Boundary, RecordStamps};
 use logline::fields::Rule;
 use logline::records::Stamps;
 use logline::stamp::profile::{LATENESS_NS_MAX, LATENESS_NS_MIN, OrderEvidence};
@@ -32,6 +33,8 @@ pub(super) struct Circumstances {
     pub(super) stamp_zone: StampZone,
     /// When the file was last written, seconds since the epoch: the anchor of years.
     pub(super) written_seconds: i64,
+    /// Which lines may begin a record.
+    pub(super) records: Option<Boundary>,
 }
 
 /// The zone that a host says it has, for itself and for its agent; `None` if it says nothing that makes sense.
@@ -54,11 +57,13 @@ pub(super) fn zone_of_host(zone: &HostZone) -> Option<(Zone, StampZone)> {
 /// What was learned of a generation.
 #[derive(Debug, Clone)]
 pub(super) struct Learned {
-    /// Hash of the first stamped line and its place: the same for a copy of the file, another for any other file.
+    /// Hash of the first stamped line and its place: the same for a copy of the file, another for any other file. It
+    /// tells files apart, not records, so it is also of a line that begins none.
     pub(super) key: u64,
     profile: Profile,
     zone: Zone,
     stamp_zone: StampZone,
+    records: Option<Boundary>,
     /// Bytes that were looked at.
     pub(super) sample_bytes: u64,
     /// Formats that were learned later in the file.
@@ -95,6 +100,7 @@ impl Learned {
             profile,
             zone: known.zone.clone(),
             stamp_zone: known.stamp_zone.clone(),
+            records: known.records.clone(),
             sample_bytes: offset + sample.len() as u64,
             appended: 0,
             rule: Rule::detect(sample, None).map(|detected| detected.rule),
@@ -131,6 +137,7 @@ impl Learned {
             stamp_zone,
             sample_bytes: kept.sample_bytes,
             appended: kept.appended,
+            records: known.records.clone(),
             rule: Rule::detect(&sample[..taught.min(sample.len())], None).map(|detected| detected.rule),
         };
         (learned.version() == kept.version).then_some(learned)
@@ -188,12 +195,18 @@ impl Learned {
         self.profile.lateness_ns
     }
 
-    /// What finds the stamps.
-    pub(super) fn stamps(&self) -> FileStamps {
-        FileStamps::new(&self.profile, &self.zone)
+    /// What finds the stamps of records.
+    pub(super) fn stamps(&self) -> RecordStamps {
+        RecordStamps::new(FileStamps::new(&self.profile, &self.zone), self.records.as_ref())
     }
 
-    /// The profile for an agent's search.
+    /// Which lines may begin a record, if the user says so.
+    pub(super) fn records(&self) -> Option<&Boundary> {
+        self.records.as_ref()
+    }
+
+    /// The profile for an agent's search. The search takes all stamped lines for records: if all stamps of a block lie
+    /// before a window, those of records do too. As without a pattern, a block of nothing but late stamps misleads it.
     pub(super) fn for_agent(&self) -> StampProfile {
         StampProfile::new(&self.profile, self.stamp_zone.clone())
     }
@@ -215,7 +228,9 @@ impl Learned {
 fn set_years(profile: &mut Profile, sample: &[u8], offset: u64, known: &Circumstances) {
     for entry in profile.entries.iter_mut().filter(|entry| entry.format.lacks_year()) {
         let mut walk = YearWalk::new(StampReader::new(entry, known.zone.clone()));
-        lines(sample, offset).for_each(|(at, line)| walk.feed(at, line));
+        let may_begin = |line: &[u8]| known.records.as_ref().is_none_or(|records| records.may_begin(line));
+        let of_records = lines(sample, offset).filter(|(_, line)| may_begin(line));
+        of_records.for_each(|(at, line)| walk.feed(at, line));
         entry.year_marks = walk.finish(known.written_seconds, &known.zone);
         entry.year_marks.push(YearMark {
             offset: offset + sample.len() as u64,

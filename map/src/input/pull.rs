@@ -338,6 +338,7 @@ impl Stream {
             zone,
             stamp_zone,
             written_seconds: written_ns.div_euclid(1_000_000_000),
+            records: key.records.clone(),
         })
     }
 

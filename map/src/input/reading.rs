@@ -5,8 +5,8 @@ use super::learn::Learned;
 use crate::protocol::TaskId;
 use agent::content::tail_hash_of;
 use agent::protocol::{RangeEnd, RangeOutcome, TAIL_BYTES, TailHash};
+use logline::boundary::{Boundary, RecordStamps};
 use logline::records::{RecordReader, Start};
-use logline::stamp::FileStamps;
 use std::collections::VecDeque;
 
 /// Newest stamped records that say whether a writer holds back (P4).
@@ -16,7 +16,7 @@ const NEWEST_STAMPS: usize = 8;
 pub(super) struct Reading {
     pub(super) learned: Learned,
     pub(super) accounts: Vec<Account>,
-    reader: RecordReader<FileStamps>,
+    reader: RecordReader<RecordStamps>,
     /// Bytes before this were received and verified.
     read_to: u64,
     /// Offset of the first byte that is split into lines; what is fetched before it only completes the tail.
@@ -24,6 +24,7 @@ pub(super) struct Reading {
     /// The last bytes before `read_to`, at most [`TAIL_BYTES`].
     tail: Vec<u8>,
     grown: Grown,
+    has_records: bool,
     /// Stretches without stamps before this were searched for a new format.
     pub(super) searched_to: u64,
 }
@@ -52,6 +53,7 @@ impl Reading {
             tail: Vec::new(),
             accounts: Vec::new(),
             grown: Grown::default(),
+            has_records: false,
             searched_to: 0,
             learned,
         }
@@ -126,6 +128,7 @@ impl Reading {
             }
             self.grown.newest_ns.push_back(stamp);
         }
+        self.has_records |= self.grown.least_ns.is_some();
     }
 
     /// What came since this was asked last.
@@ -183,6 +186,13 @@ impl Reading {
     pub(super) fn barren(&self, at_least: u64) -> Option<std::ops::Range<u64>> {
         let range = self.reader.last_stamped_end()..self.reader.scanned_to();
         (range.end - range.start >= at_least).then_some(range)
+    }
+
+    /// The pattern by which no line of the file begins a record so far, though there are stamps; if it began at the
+    /// file's beginning, since from a landing on nobody knows what lies before.
+    pub(super) fn fruitless(&self) -> Option<&Boundary> {
+        let has_head = self.reads_head() && self.reader.head().lines > 0;
+        self.learned.records().filter(|_| has_head && !self.has_records)
     }
 
     /// Where it began: the beginning of a line.

@@ -221,8 +221,9 @@ impl Stream {
                 }
                 Held::Unread { .. } | Held::Copy { .. } | Held::Compressed => None,
             });
-        if let Some((path, why)) = unstamped {
-            return Some((HostState::Unstamped, Some(format!("{path}: {why}"))));
+        let unstamped = unstamped.map(|(path, why)| format!("{path}: {why}"));
+        if let Some(why) = unstamped.or_else(|| self.fruitless()) {
+            return Some((HostState::Unstamped, Some(why)));
         }
         if self.generations.all.is_empty() {
             return Some((HostState::NoFile, Some(format!("no file is named {}", key.pattern))));
@@ -235,6 +236,20 @@ impl Stream {
             );
             (HostState::Ahead, Some(detail))
         })
+    }
+
+    /// Says that the user's pattern lets no line of any generation begin a record: a mistake rather than a zero. One
+    /// generation without such a line is no mistake.
+    fn fruitless(&self) -> Option<String> {
+        let readings = self.generations.all.iter();
+        let readings = readings.filter_map(|generation| Some((&generation.listed.path, generation.reading()?)));
+        let all: Option<Vec<_>> = readings
+            .map(|(path, reading)| Some((path, reading.fruitless()?)))
+            .collect();
+        let (path, records) = all?.into_iter().next()?;
+        Some(format!(
+            "{path}: no stamped line begins a record by `records {records}`: correct the pattern"
+        ))
     }
 
     /// The greatest good stamp of all generations.

@@ -84,6 +84,21 @@ impl TaskEntry {
         }
     }
 
+    /// Keeps what a reader learned for the one that takes its place if it fails.
+    fn learn(&mut self, source: &SourceShared, id: &TaskId, report: &HostReport) {
+        let mut wanted = source.wanted();
+        let (Some(place), Some(wanted)) = (self.hosts.get_mut(&report.host), wanted.get_mut(id)) else {
+            return;
+        };
+        for profile in &report.profiles {
+            profile.clone().join(&mut place.input.profiles);
+        }
+        wanted.subscription = Arc::new(Subscription {
+            profiles: place.input.profiles.as_slice().into(),
+            ..(*wanted.subscription).clone()
+        });
+    }
+
     /// The windows of a host that have ended, their grace past, and that are this task's.
     fn due(&self, place: &HostPlace, now_ns: i64) -> (i64, i64) {
         let grace_ns = grace_ns(&self.compiled.monitor);
@@ -127,6 +142,7 @@ pub(super) fn input_key(monitor: &Monitor, pattern: &str, target: &HostTarget) -
         pattern: with_labels(pattern, &labels(target, monitor.app.as_deref())),
         timestamp: monitor.timestamp.clone(),
         timezone: monitor.timezone.clone(),
+        records: monitor.records.clone(),
     }
 }
 
@@ -429,6 +445,9 @@ impl Registry {
                 continue;
             }
             let held = task.outbox.held_bytes();
+            if !report.profiles.is_empty() {
+                task.learn(source, &id, &report);
+            }
             task.outbox.absorb(report);
             self.pending_bytes = self.pending_bytes + task.outbox.held_bytes() - held;
             task.news.notify_waiters();

@@ -10,6 +10,7 @@ use agent::roots::{HardLinks, Roots};
 use agent::service::{Agent, Served};
 use agent::snapshot::{HostClock, HostFacts};
 use jiff::tz::TimeZone;
+use logline::boundary::RecordStamps;
 use logline::order::Following;
 use logline::records::{RecordReader, Start};
 use logline::stamp::{Detection, FileStamps, Zone, learn};
@@ -192,6 +193,7 @@ impl Scene {
             pattern: format!("{base}/{pattern}"),
             timestamp: None,
             timezone: None,
+            records: subscription.monitor.records.clone(),
         };
         let mut input = Input::new(key);
         input.subscribe(subscription.clone());
@@ -320,7 +322,9 @@ impl Scene {
             generation: 0,
         };
         let mut counter = Counter::new(&*self.plan, engine, None).expect("counts");
-        let mut reader = RecordReader::new(FileStamps::new(&detected.profile, &Zone::utc()), Start::FileStart, 0);
+        let stamps = FileStamps::new(&detected.profile, &Zone::utc());
+        let stamps = RecordStamps::new(stamps, self.subscription.monitor.records.as_ref());
+        let mut reader = RecordReader::new(stamps, Start::FileStart, 0);
         reader.push(bytes);
         if is_finished {
             reader.finish();

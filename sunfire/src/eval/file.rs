@@ -3,6 +3,7 @@
 use super::range::{self, Beginning, LogFile};
 use crate::progress::Progress;
 use anyhow::{Context, Result, bail};
+use logline::boundary::{Boundary, RecordStamps};
 use logline::records::{RecordReader, Stamps, Start};
 use logline::stamp::{Detection, FileStamps, Profile, SAMPLE_BYTES, StampReader, YearWalk, Zone, learn};
 use map::engine::Input;
@@ -24,7 +25,7 @@ const RELEARN_SHARE_MIN: f64 = 0.5;
 const BARREN_BYTES: u64 = SAMPLE_BYTES as u64;
 
 /// What counting a range of a file gave.
-pub type Outcome = range::Outcome<FileStamps>;
+pub type Outcome = range::Outcome<RecordStamps>;
 
 /// A file to be counted.
 pub struct FileJob<'a> {
@@ -34,6 +35,8 @@ pub struct FileJob<'a> {
     pub profile: Option<Profile>,
     /// Zone of stamps without one.
     pub zone: Zone,
+    /// Which lines may begin a record.
+    pub records: Option<&'a Boundary>,
     /// When it was last written, seconds since the epoch.
     pub written_seconds: i64,
     /// What is counted.
@@ -58,8 +61,8 @@ impl FileJob<'_> {
         self.log.size
     }
 
-    fn stamps(&self, profile: &Profile) -> FileStamps {
-        FileStamps::new(profile, &self.zone)
+    fn stamps(&self, profile: &Profile) -> RecordStamps {
+        RecordStamps::new(FileStamps::new(profile, &self.zone), self.records)
     }
 
     /// The greatest stamp just before `cut`.
@@ -133,7 +136,7 @@ impl FileJob<'_> {
             return Ok(None);
         }
         let mut profile = detected.profile;
-        set_years(&self.log, &mut profile, &self.zone, self.written_seconds)?;
+        set_years(&self.log, &mut profile, &self.zone, self.written_seconds, self.records)?;
         Ok(Some((barren.start, profile)))
     }
 
@@ -156,6 +159,10 @@ impl FileJob<'_> {
             (_, true) => HostState::Unstamped,
             _ => HostState::Ok,
         };
+        if let (HostState::Unstamped, Some(records)) = (state, self.records) {
+            let path = self.log.path.display();
+            eprintln!("warning: {path}: no stamped line begins a record by `records {records}`: correct the pattern");
+        }
         Counted {
             partial: outcome.partial,
             state,
@@ -172,6 +179,7 @@ pub fn learn_head(
     log: &LogFile<'_>,
     zone: &Zone,
     written_seconds: i64,
+    records: Option<&Boundary>,
     learn: impl Fn(&[u8]) -> Detection,
 ) -> Result<(Option<Profile>, Detection)> {
     let mut sample = vec![0; SAMPLE_BYTES + 1];
@@ -191,7 +199,7 @@ pub fn learn_head(
         let detection = learn(&sample[from..len]);
         if let Detection::Stamped(detected) = &detection {
             let mut profile = detected.profile.clone();
-            set_years(log, &mut profile, zone, written_seconds)?;
+            set_years(log, &mut profile, zone, written_seconds, records)?;
             return Ok((Some(profile), detection));
         }
         first.get_or_insert(detection);
@@ -219,10 +227,16 @@ pub fn fill(log: &LogFile<'_>, buffer: &mut [u8], offset: u64) -> Result<usize> 
 }
 
 /// Gives year-less stamps their years, by a walk over the whole file (F8).
-fn set_years(log: &LogFile<'_>, profile: &mut Profile, zone: &Zone, written_seconds: i64) -> Result<()> {
+fn set_years(
+    log: &LogFile<'_>,
+    profile: &mut Profile,
+    zone: &Zone,
+    written_seconds: i64,
+    records: Option<&Boundary>,
+) -> Result<()> {
     for entry in profile.entries.iter_mut().filter(|entry| entry.format.lacks_year()) {
         let walk = YearWalk::new(StampReader::new(entry, zone.clone()));
-        let mut reader = RecordReader::new(Walker(walk), Start::FileStart, 0);
+        let mut reader = RecordReader::new(Walker { walk, records }, Start::FileStart, 0);
         let mut offset = 0;
         loop {
             let read = log.read_at(&mut reader.space(SAMPLE_BYTES)[..SAMPLE_BYTES], offset)?;
@@ -233,17 +247,22 @@ fn set_years(log: &LogFile<'_>, profile: &mut Profile, zone: &Zone, written_seco
             offset += read as u64;
         }
         reader.finish();
-        entry.year_marks = reader.into_stamps().0.finish(written_seconds, zone);
+        entry.year_marks = reader.into_stamps().walk.finish(written_seconds, zone);
     }
     Ok(())
 }
 
-/// Shows every line to the walk; none begins a record, so none is kept.
-struct Walker(YearWalk);
+/// Shows every line that may begin a record to the walk; to the reader none does, so none is kept.
+struct Walker<'r> {
+    walk: YearWalk,
+    records: Option<&'r Boundary>,
+}
 
-impl Stamps for Walker {
+impl Stamps for Walker<'_> {
     fn read(&mut self, line: &[u8], offset: u64) -> Option<i64> {
-        self.0.feed(offset, line);
+        if self.records.is_none_or(|records| records.may_begin(line)) {
+            self.walk.feed(offset, line);
+        }
         None
     }
 }

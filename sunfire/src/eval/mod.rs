@@ -151,7 +151,7 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>, Failure> {
 }
 
 fn job<'a>(
-    monitor: &Monitor,
+    monitor: &'a Monitor,
     plan: &'a Plan,
     zone: &Zone,
     opened: &'a Opened,
@@ -197,6 +197,7 @@ fn job<'a>(
         log,
         profile,
         zone: zone.clone(),
+        records: monitor.records.as_ref(),
         written_seconds: *written_seconds,
         plan,
         input,
@@ -216,10 +217,16 @@ fn profile(
         .map(StampFormat::parse_override)
         .transpose();
     let format = format.map_err(|error| Failure::configuration(format!("timestamp: {error}")))?;
-    let learned = learn_head(log, zone, written_seconds, |sample| match &format {
-        Some(format) => learn_as(sample, format),
-        None => learn(sample),
-    })?;
+    let learned = learn_head(
+        log,
+        zone,
+        written_seconds,
+        monitor.records.as_ref(),
+        |sample| match &format {
+            Some(format) => learn_as(sample, format),
+            None => learn(sample),
+        },
+    )?;
     Ok(learned)
 }
 

@@ -1,6 +1,7 @@
 //! What a generated file really contains, found in its bytes: a test without its marks has tested nothing.
 
 use super::{LogSpec, texts};
+use crate::oracle::Beginning;
 use crate::oracle::numbers::{self, NoDecimal};
 use crate::oracle::parse::{self, Unparsable};
 use crate::oracle::records::{self, Record, without_line_end};
@@ -140,7 +141,7 @@ impl Marks {
     /// What `bytes`, a file of `spec`, contains.
     pub fn of(spec: &LogSpec, bytes: &[u8]) -> Self {
         let mut marks = Self::default();
-        let split = records::split(bytes, spec.stamp);
+        let split = records::split(bytes, spec.stamp, &Beginning::Stamped);
         marks.add_if(split.head_lines > 0, Mark::Head);
         marks.add_if(!bytes.is_empty() && !bytes.ends_with(b"\n"), Mark::NoFinalNewline);
         marks.add_if(std::str::from_utf8(bytes).is_err(), Mark::InvalidUtf8);

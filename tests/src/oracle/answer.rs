@@ -146,7 +146,7 @@ pub fn answer(question: &Question, files: &[HostFile]) -> Answer {
 
 /// Counts the head and the losses of a file, and appends the rows of its counted records.
 fn read_file(question: &Question, file: &HostFile, answer: &mut Answer, rows: &mut Vec<Row>) {
-    let split = records::split(&file.bytes, file.stamp);
+    let split = records::split(&file.bytes, file.stamp, &question.beginning);
     let stamps: Vec<i128> = split.records.iter().map(|record| record.stamp_ns).collect();
     if split.head_lines > 0 {
         match rules::bearer_of_head(&stamps, question.lateness_ms) {

@@ -19,6 +19,7 @@ mod answer_tests;
 
 pub use answer::{Answer, Folding, Lost, Unplaced, Value, Window, answer};
 pub use question::{
-    Aggregate, Col, Comparison, Condition, Function, HostFile, Literal, ParseForm, Question, RECORD_LIMIT_BYTES,
+    Aggregate, Beginning, Col, Comparison, Condition, Function, HostFile, Literal, ParseForm, Question,
+    RECORD_LIMIT_BYTES,
 };
 pub use stamps::StampForm;

@@ -27,6 +27,8 @@ pub struct Question {
     pub lateness_ms: i64,
     /// Longest record text in bytes, up to but without its last `\n`; a longer one is `too_long` where fields are used.
     pub record_limit_bytes: usize,
+    /// Which stamped lines begin a record.
+    pub beginning: Beginning,
     /// How fields are cut out of a record.
     pub parse: ParseForm,
     /// Which records are selected; `None` selects all.
@@ -37,6 +39,29 @@ pub struct Question {
     pub aggregates: Vec<Aggregate>,
     /// Groups kept in a window (M6); the rest are folded.
     pub group_limit: usize,
+}
+
+/// Which lines begin a record, of those with a stamp. Patterns are plain texts, looked for anywhere in the line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// All.
+    Stamped,
+    /// `start`: only those that hold the text.
+    With(String),
+    /// `continue`: only those that do not.
+    Without(String),
+}
+
+impl Beginning {
+    /// Whether a line without its end may begin a record.
+    pub fn allows(&self, line: &[u8]) -> bool {
+        let holds = |text: &str| (0..line.len()).any(|at| line[at..].starts_with(text.as_bytes()));
+        match self {
+            Self::Stamped => true,
+            Self::With(text) => holds(text),
+            Self::Without(text) => !holds(text),
+        }
+    }
 }
 
 /// A column of a record.
@@ -160,6 +185,7 @@ impl Question {
             window_ms,
             lateness_ms,
             record_limit_bytes: RECORD_LIMIT_BYTES,
+            beginning: Beginning::Stamped,
             parse,
             filter: None,
             group_by: Vec::new(),

@@ -1,5 +1,6 @@
 //! F1 and F4: a finished file as a list of records.
 
+use super::question::Beginning;
 use super::stamps::{self, StampForm};
 
 /// A stamped line and the unstamped lines after it.
@@ -69,14 +70,16 @@ pub fn physical_lines(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// F1: "a stamped line and the unstamped lines after it, never across files. Unstamped lines at file offset 0 are
-/// `head`".
-pub fn split(bytes: &[u8], form: StampForm) -> Split {
+/// `head`". A monitor may say which of the stamped lines begin one; the others are as if they had no stamp.
+pub fn split(bytes: &[u8], form: StampForm, beginning: &Beginning) -> Split {
     let mut head_lines = 0;
     let mut records: Vec<Record> = Vec::new();
     let mut offset = 0;
     for line in physical_lines(bytes) {
         let len = line.len();
-        match (stamps::of_line(without_line_end(&line), form), records.last_mut()) {
+        let content = without_line_end(&line);
+        let stamp = stamps::of_line(content, form).filter(|_| beginning.allows(content));
+        match (stamp, records.last_mut()) {
             (Some(stamp_ns), _) => records.push(Record {
                 stamp_ns,
                 offset,
@@ -97,7 +100,7 @@ mod tests {
     /// Expected: head lines, then (offset, lines, bytes, text length) of each record.
     #[track_caller]
     fn check(file: &str, head_lines: u64, records: &[(usize, usize, usize, usize)]) {
-        let split = split(file.as_bytes(), StampForm::Iso);
+        let split = split(file.as_bytes(), StampForm::Iso, &Beginning::Stamped);
         let found: Vec<_> = split
             .records
             .iter()
@@ -123,8 +126,21 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_may_not_begin_a_record_continue_one() {
+        let file = b"2026-11-23 07:31:00 a\n2026-11-23 07:31:01 b\n2026-11-23 07:31:02 ab\r\n";
+        let shape = |beginning: Beginning| {
+            let split = split(file, StampForm::Iso, &beginning);
+            let offsets: Vec<_> = split.records.iter().map(|record| record.offset).collect();
+            (split.head_lines, offsets)
+        };
+        assert_eq!(shape(Beginning::With("b".to_owned())), (1, vec![22, 44]));
+        assert_eq!(shape(Beginning::Without("b".to_owned())), (0, vec![0]));
+        assert_eq!(shape(Beginning::Without("a".to_owned())), (1, vec![22]));
+    }
+
+    #[test]
     fn text_has_neither_line_ends_nor_carriage_returns() {
-        let split = split(b"2026-11-23 07:31:00 a\r\nb\r\n", StampForm::Iso);
+        let split = split(b"2026-11-23 07:31:00 a\r\nb\r\n", StampForm::Iso, &Beginning::Stamped);
         assert_eq!(split.records[0].text(), b"2026-11-23 07:31:00 a\nb");
     }
 }

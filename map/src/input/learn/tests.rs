@@ -24,6 +24,7 @@ fn known(format: Option<&str>, stamp_zone: StampZone) -> Circumstances {
         zone: Zone::parse(zone).expect("a zone"),
         stamp_zone,
         written_seconds: WRITTEN_S,
+        records: None,
     }
 }
 
