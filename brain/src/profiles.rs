@@ -2,7 +2,7 @@
 //!
 //! Maps propose profiles, Reduces hand them on until they are written down here, and every task that is installed takes
 //! them along. They are kept by what they were learned under: the log, and what its monitor says of stamps. A profile
-//! that is lost costs nothing but that it is learned anew; one that is kept makes sure that it is not learned otherwise.
+//! that is lost costs nothing but that it is learned anew; one that is kept is not learned otherwise.
 
 use crate::journal::{Journal, JournalError};
 use map::protocol::{KeptProfile, fitting};
@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Logs of which profiles are kept; beyond, the one that taught nothing for longest is forgotten. As many as the largest
-/// installation has hosts and logs.
+/// Logs of which profiles are kept; beyond, the one that taught nothing for longest is forgotten. As many as the
+/// largest installation has hosts and logs.
 const LOGS_MAX: usize = 100_000;
 /// The journal is rewritten when it has more than twice the lines that are needed, and so many more.
 const SURPLUS_LINES_MAX: usize = 1000;

@@ -8,8 +8,8 @@ use crate::protocol::{LearnedProfile, ProfileNews};
 use map::protocol::{KeptProfile, PROFILES_BYTES_MAX, fitting};
 use std::collections::BTreeMap;
 
-/// Profiles that wait for a Brain, the newest: as many as the hosts of the largest installation have logs at a time. One
-/// that is dropped is told again, or learned anew.
+/// Profiles that wait for a Brain, the newest: as many as the hosts of the largest installation have logs at a time.
+/// One that is dropped is told again, or learned anew.
 const WAITING_MAX: usize = 100_000;
 
 /// What is known of the inputs of one version of a monitor, by host.

@@ -1,5 +1,5 @@
-//! What `sunfire up` learned of a log lasts (F8): killed and started again, it reads the log by the profile that is kept
-//! in its data directory, and does not learn it anew from the bytes that came since.
+//! What `sunfire up` learned of a log lasts (F8): killed and started again, it reads the log by the profile that its
+//! data directory has, and does not learn it anew from the bytes that came since.
 
 use reduce::stored::{StoredHeader, decode};
 use std::fs::{self, OpenOptions};

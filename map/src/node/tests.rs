@@ -8,8 +8,9 @@ use super::{AgentTokens, Limits, MapConfig, MapNode, start};
 use crate::input::{InputKey, Port, Pulled, Subscription};
 use crate::partial::Losses;
 use crate::protocol::{
-    Cell, CellVersion, CollectRequest, Collected, Definition, HostReport, HostTarget, InputTarget, MapAnswer,
-    MapProtocol, MapRequest, ROLE, ROLE_REDUCE, ShardTask, TaskId,
+    Cell, CellVersion, CollectRequest, Collected, Definition, HostReport, HostTarget, InputTarget, KeptProfile,
+    MapAnswer, MapProtocol, MapRequest, PatternOrigin, ROLE, ROLE_REDUCE, ShardTask, StampEntry, StampPlace,
+    StampProfile, StampZone, TaskId,
 };
 use crate::verdict::{HostState, Stage, VerdictRun};
 use crate::wire::WirePartial;
@@ -329,6 +330,27 @@ fn ok(from_ns: i64, to_ns: i64) -> VerdictRun {
         state: HostState::Ok,
         stage: Stage::Settled,
         detail: None,
+    }
+}
+
+/// What was learned of a generation, with so many year marks.
+pub(super) fn profile(generation: u64, version: u32, marks: usize) -> KeptProfile {
+    KeptProfile {
+        generation,
+        version,
+        sample_bytes: version.into(),
+        appended: 0,
+        stamps: StampProfile {
+            entries: vec![StampEntry {
+                offset: 0,
+                pattern: "%b %e %H:%M:%S".to_owned(),
+                origin: PatternOrigin::Learned,
+                place: StampPlace::Column(0),
+                year_marks: vec![(0, 0); marks],
+            }],
+            zone: StampZone::Host,
+        },
+        lateness_ns: 10 * SECOND,
     }
 }
 

@@ -277,24 +277,7 @@ proptest! {
 
 #[test]
 fn profiles_are_handed_out_until_they_are_acknowledged_and_a_few_at_a_time() {
-    use crate::protocol::{PatternOrigin, StampEntry, StampPlace, StampProfile, StampZone};
-    let profile = |generation: u64, version: u32, marks: usize| KeptProfile {
-        generation,
-        version,
-        sample_bytes: version.into(),
-        appended: 0,
-        stamps: StampProfile {
-            entries: vec![StampEntry {
-                offset: 0,
-                pattern: "%b %e %H:%M:%S".to_owned(),
-                origin: PatternOrigin::Learned,
-                place: StampPlace::Column(0),
-                year_marks: vec![(0, 0); marks],
-            }],
-            zone: StampZone::Host,
-        },
-        lateness_ns: 10_000_000_000,
-    };
+    use crate::node::tests::profile;
     let learned = |profiles: Vec<KeptProfile>| HostReport {
         profiles,
         ..report("h1", 5, Vec::new(), vec![ok(0, 10)])

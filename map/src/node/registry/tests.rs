@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::definition::compile;
+use crate::node::tests::profile;
 
 const PAY: &str = "kind: monitor\nname: pay\napp: shop\nlog: /logs/pay.log\nwindow: 5s\nselect: { total: count() }\n";
 
@@ -148,7 +149,7 @@ fn a_report_for_an_earlier_life_of_a_shard_is_dropped() {
         profile_version: 0,
         cells: Vec::new(),
         verdicts: Vec::new(),
-        profiles: Vec::new(),
+        profiles: vec![profile(1, 100, 0)],
     };
     let request = CollectRequest {
         id: id(1),
@@ -169,6 +170,12 @@ fn a_report_for_an_earlier_life_of_a_shard_is_dropped() {
             }],
         );
         assert_eq!(registry.is_ready(&request, collector), is_taken);
+        // A reader that takes this one's place knows what it learned.
+        let known = source
+            .wanted()
+            .get(&request.id)
+            .map(|wanted| wanted.subscription.profiles.len());
+        assert_eq!(known, Some(usize::from(is_taken)));
     }
 }
 
