@@ -361,3 +361,18 @@ fn a_generation_without_a_line_that_begins_a_record_is_empty() {
     at(&mut scene, 300);
     assert_eq!((records(&scene), state(&scene, 15)), (10, Some(HostState::Ok)));
 }
+
+#[test]
+fn a_file_longer_than_a_sample_is_learned_from_once() {
+    let mut scene = scene();
+    write(&scene, "app.log", 0..3000);
+    at(&mut scene, 3000);
+    for seconds in 3001..3004 {
+        write(&scene, "app.log", seconds - 1..seconds);
+        let before = scene.port.asked;
+        at(&mut scene, seconds);
+        // What is there, and the new bytes; not its first lines once more, which are a little less than a sample.
+        assert_eq!(scene.port.asked - before, 2, "at {seconds} s");
+    }
+    assert_eq!(records(&scene), 3003);
+}

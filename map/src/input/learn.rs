@@ -217,6 +217,14 @@ impl Learned {
         self.appended << APPENDED_SHIFT | sample
     }
 
+    /// Says how many bytes of the file were looked at. A full sample teaches no more, though its last line was cut off:
+    /// its whole lines are nearly always a little less, and would be learned from anew at every pull.
+    pub(super) fn looked_at(&mut self, bytes: u64) {
+        if bytes >= SAMPLE_BYTES as u64 {
+            self.sample_bytes = self.sample_bytes.max(bytes);
+        }
+    }
+
     /// Whether more bytes of a file of this size could teach more: it has doubled since, below the size of a sample.
     pub(super) fn wants_more(&self, size: u64) -> bool {
         let sample = SAMPLE_BYTES as u64;

@@ -289,7 +289,10 @@ impl Stream {
                 continue;
             }
             match Learned::from_sample(&pull.buffer[lines.clone()], from + lines.start as u64, &known) {
-                Ok(learned) => return Ok(Some(learned)),
+                Ok(mut learned) => {
+                    learned.looked_at(end);
+                    return Ok(Some(learned));
+                }
                 Err(reason) => {
                     why.get_or_insert(reason);
                 }
@@ -390,11 +393,13 @@ impl Stream {
             return Ok(());
         }
         let known = self.circumstances(pull.key, written_ns)?;
-        pull.fetch(self, index, 0..size.min(SAMPLE_BYTES as u64), None).await?;
+        let end = size.min(SAMPLE_BYTES as u64);
+        pull.fetch(self, index, 0..end, None).await?;
         let lines = whole_lines(&pull.buffer, 0);
         let Ok(mut learned) = Learned::from_sample(&pull.buffer[lines], 0, &known) else {
             return Ok(());
         };
+        learned.looked_at(end);
         if learned.version() <= reading.learned.version() {
             return Ok(());
         }
