@@ -106,8 +106,8 @@ pub(crate) fn summary(monitor: &Monitor) -> String {
         ..
     } = monitor;
     format!(
-        "{app:?} {log:?} {records}{parse:?} {filter:?} {group_by:?} {select:?} {window_ms} {lateness_ms:?} {delay_ms:?} \
-         {grace_ms} {timezone:?} {timestamp:?} {absent:?} {limits:?} {range:?}"
+        "{app:?} {log:?} {records}{parse:?} {filter:?} {group_by:?} {select:?} {window_ms} {lateness_ms:?} \
+         {delay_ms:?} {grace_ms} {timezone:?} {timestamp:?} {absent:?} {limits:?} {range:?}"
     )
 }
 
