@@ -524,71 +524,62 @@ fn version(server: &str, name: &str) -> String {
     monitor["version"].as_str().expect("a version").to_owned()
 }
 
+/// Waits until a window of this moment is complete.
+#[track_caller]
+fn goes_on(server: &str, monitor: &str) {
+    let edge_ns = next_edge();
+    let range = edge_ns - S..edge_ns;
+    complete(server, "*", monitor, &range, &["provisional", "settled"]);
+}
+
+/// A file that is broken stops nobody else, and says where; mended, it works.
+fn break_and_mend(up: &Up, log: &Path, put: impl Fn(&str, &str)) {
+    let good = by_level("second", log, "");
+    put("second.yaml", &good.replace("group_by", "group_bi"));
+    let mistakes = until_mistakes(&up.server, &["second.yaml:6:1"]);
+    assert!(mistakes[0]["message"].to_string().contains("group_bi"), "{mistakes}");
+    assert_eq!(mistakes[0]["hint"], "did you mean `group_by`?");
+    assert!(monitor(&up.server, "second").is_none());
+    goes_on(&up.server, "good");
+    put("second.yaml", &good);
+    until_mistakes(&up.server, &[]);
+    goes_on(&up.server, "second");
+}
+
+/// A monitor whose file is broken goes on as it was; one that changes is a new version from an edge on.
+fn change(up: &Up, log: &Path, put: impl Fn(&str, &str)) {
+    let before = version(&up.server, "good");
+    put("good.yaml", &by_level("good", log, "  lines: linez()\n"));
+    until_mistakes(&up.server, &["good.yaml:9:10"]);
+    goes_on(&up.server, "good");
+    assert_eq!(version(&up.server, "good"), before);
+    put("good.yaml", &by_level("good", log, "  lines: lines()\n"));
+    until_mistakes(&up.server, &[]);
+    until(PATIENCE, || {
+        let points = query(&up.server, "select * from good since 15s");
+        let last = points.iter().rev().find(|point| point.percent == Some(100));
+        match last {
+            Some(point) if point.values["lines"].is_u64() => Ok(()),
+            _ => Err(format!("{points:?}")),
+        }
+    });
+    assert_ne!(version(&up.server, "good"), before);
+}
+
 #[test]
 fn a_configuration_is_edited_while_it_runs() {
     let (_kept, folder) = folder();
     let config = folder.join("config");
     fs::create_dir_all(&config).expect("a folder");
-    let log = Mutex::new(Log::new(folder.join("app.log"), plain_line));
     let path = folder.join("app.log");
+    let log = Mutex::new(Log::new(path.clone(), plain_line));
     let put = |file: &str, text: &str| fs::write(config.join(file), text).expect("it can be written");
     put("good.yaml", &by_level("good", &path, ""));
     let up = Up::start(&binary::dev(), &folder, &["--config", "config", "--data", "data"]);
     let from_ns = next_edge();
     let to_ns = while_writing(&log, &["INFO", "WARN"], || {
-        let before = version(&up.server, "good");
-        // A file that is broken stops nobody else, and says where.
-        put(
-            "second.yaml",
-            &by_level("second", &path, "").replace("group_by", "group_bi"),
-        );
-        let mistakes = until_mistakes(&up.server, &["second.yaml:6:1"]);
-        assert!(mistakes[0]["message"].to_string().contains("group_bi"), "{mistakes}");
-        assert_eq!(mistakes[0]["hint"], "did you mean `group_by`?");
-        assert!(monitor(&up.server, "second").is_none());
-        let edge_ns = next_edge();
-        complete(
-            &up.server,
-            "*",
-            "good",
-            &(edge_ns - S..edge_ns),
-            &["provisional", "settled"],
-        );
-        // Mended, it works.
-        put("second.yaml", &by_level("second", &path, ""));
-        until_mistakes(&up.server, &[]);
-        let edge_ns = next_edge();
-        complete(
-            &up.server,
-            "*",
-            "second",
-            &(edge_ns - S..edge_ns),
-            &["provisional", "settled"],
-        );
-        // A monitor whose file is broken goes on as it was.
-        put("good.yaml", &by_level("good", &path, "  lines: linez()\n"));
-        until_mistakes(&up.server, &["good.yaml:9:10"]);
-        let edge_ns = next_edge();
-        complete(
-            &up.server,
-            "*",
-            "good",
-            &(edge_ns - S..edge_ns),
-            &["provisional", "settled"],
-        );
-        assert_eq!(version(&up.server, "good"), before);
-        // A monitor that changes is a new version from an edge on.
-        put("good.yaml", &by_level("good", &path, "  lines: lines()\n"));
-        until_mistakes(&up.server, &[]);
-        until(PATIENCE, || {
-            let points = query(&up.server, "select * from good since 15s");
-            let last = points.iter().rev().find(|point| point.percent == Some(100));
-            match last {
-                Some(point) if point.values["lines"].is_u64() => Ok(()),
-                _ => Err(format!("{points:?}")),
-            }
-        });
-        assert_ne!(version(&up.server, "good"), before);
+        break_and_mend(&up, &path, put);
+        change(&up, &path, put);
         next_edge()
     });
     let range = from_ns..to_ns;

@@ -309,8 +309,8 @@ fn absent_groups_are_zero_or_nothing() {
     check(
         &world,
         "*",
-        "n: 0, bytes: 0, p50_ms: null, max_ms: null, avg_ms: null, errors_percent: null, per_s: 0, users: 0, who: null, \
-         errors: 0",
+        "n: 0, bytes: 0, p50_ms: null, max_ms: null, avg_ms: null, errors_percent: null, per_s: 0, users: 0, who: \
+         null, errors: 0",
     );
     check(
         &world,
@@ -318,14 +318,12 @@ fn absent_groups_are_zero_or_nothing() {
         "a: 0, b: 0, c: null, d: 0, e: null, f: 0",
     );
     // Nothing is stored under this version: what it means has no weight.
-    world.monitor("m", 2, "select count() as n, avg(b) as bytes parse logfmt group by field('path'), s every 10s");
+    let other =
+        "select count() as n, avg(b) as bytes, count() as late parse logfmt group by field('path'), s every 10s";
+    world.monitor("m", 2, other);
     check(&world, "n, bytes", "n: 0, bytes: 0");
     // An output is a zero only where all versions in the range say so: one did not have `late`, the other averaged.
-    world.monitor(
-        "m",
-        3,
-        "select count() as n, avg(b) as bytes, count() as late parse logfmt group by field('path'), s every 10s",
-    );
+    world.monitor("m", 3, other);
     world.store(&Window {
         start_s: 20,
         version: 3,

@@ -19,7 +19,7 @@ use reduce::node::{ReduceConfig, ReduceNode};
 use reduce::protocol::NodeAddress;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{EmbeddedStore, StoreHandle};
@@ -32,7 +32,7 @@ const ANY: &str = "127.0.0.1:0";
 /// How far back a monitor begins that was never seen before: logs that exist show a chart at once.
 const FIRST_WINDOWS_BACK: Duration = Duration::from_secs(15 * 60);
 /// Counting that waits for a thread.
-const POOL_QUEUE: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+const POOL_QUEUE: NonZeroUsize = NonZeroUsize::new(64).expect("64 cannot be zero");
 /// How long a thread may take to end its role.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -52,11 +52,11 @@ impl Door {
         let listen: SocketAddr = listen
             .parse()
             .map_err(|_| Failure::usage(format!("--listen {listen}: write an address and a port, as {LISTEN}")))?;
-        let token = arguments.token_file.as_ref().map(api_token).transpose()?;
+        let token = arguments.token_file.as_deref().map(api_token).transpose()?;
         if token.is_none() && !listen.ip().is_loopback() {
             return Err(Failure::usage(format!(
-                "--listen {listen} can be reached from other hosts: name a file with a token by --token-file, or listen \
-                 on {LISTEN}"
+                "--listen {listen} can be reached from other hosts: name a file with a token by --token-file, or \
+                 listen on {LISTEN}"
             )));
         }
         Ok(Self { listen, token })
@@ -396,7 +396,7 @@ fn read_secret(file: &Path) -> Result<String, Failure> {
     Ok(text.trim().to_owned())
 }
 
-fn api_token(file: &PathBuf) -> Result<ApiToken, Failure> {
+fn api_token(file: &Path) -> Result<ApiToken, Failure> {
     let text = read_secret(file)?;
     let short = || {
         Failure::usage(format!(

@@ -19,8 +19,8 @@ impl Handler<BrainProtocol> for FixedBrain {
 }
 
 /// A monitor of which nothing is stored.
-const YOUNG: &str = "kind: monitor\nname: young\napp: shop\nlog: /var/log/x.log\nparse: logfmt\ngroup_by: [op]\nselect: { n: \
-                     count(), avg_ms: avg(ms) }\nwindow: 5s\n";
+const YOUNG: &str = "kind: monitor\nname: young\napp: shop\nlog: /var/log/x.log\nparse: logfmt\ngroup_by: [op]\n\
+                     select: { n: count(), avg_ms: avg(ms) }\nwindow: 5s\n";
 
 fn node(name: &str) -> NodeAddress {
     NodeAddress {
