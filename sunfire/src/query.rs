@@ -1,4 +1,4 @@
-//! `sunfire query`: a question to a running console, answered on stdout with the exit code that says how complete it is.
+//! `sunfire query`: a question to a running console, answered on stdout; the exit code says how complete it is.
 
 use crate::cli::QueryArguments;
 use crate::client;

@@ -1,8 +1,8 @@
-//! The whole path as it runs, measured: how soon a written line is in an answer, and what `sunfire up` and an agent cost.
+//! The whole path as it runs, measured: how soon a written line is in an answer, and what `up` and an agent cost.
 //!
 //! `cargo bench -p sunfire-tests --bench live -- [idle] [latency] [agent]` measures what is named, or all. The binaries
-//! are release builds in processes of their own. Costs are CPU time as the kernel accounts it, so that other work on the
-//! machine shows in them far less than in the latencies.
+//! are release builds in processes of their own. Costs are CPU time as the kernel accounts it, so that other work on
+//! the machine shows in them far less than in the latencies.
 
 use anyhow::{Context, Result, ensure};
 use lika::seam::{Clock, Monotonic};
@@ -251,8 +251,9 @@ impl Hosts {
             logs.push(folder.join("app.log"));
         }
         let configuration = format!(
-            "kind: app\nname: fleet\nhosts:\n{hosts}---\nkind: monitor\nname: ops\napp: fleet\nlog: {}/${{host}}/app.log\n\
-             parse: logfmt\ngroup_by: [op]\nselect:\n  records: count()\n  value: sum(value)\nwindow: 1s\n",
+            "kind: app\nname: fleet\nhosts:\n{hosts}---\nkind: monitor\nname: ops\napp: fleet\n\
+             log: {}/${{host}}/app.log\nparse: logfmt\ngroup_by: [op]\nselect:\n  records: count()\n  \
+             value: sum(value)\nwindow: 1s\n",
             base.display()
         );
         Ok(Hosts {
