@@ -143,7 +143,7 @@ fn what_was_learned_is_told_once_and_again_to_somebody_who_does_not_know() {
     scene.install_again(std::slice::from_ref(&profile));
     assert_eq!(told(&mut scene, -890), []);
     scene.install_again(&[]);
-    assert_eq!(told(&mut scene, -880), [profile.clone()]);
+    assert_eq!(told(&mut scene, -880), std::slice::from_ref(&profile));
     assert_eq!(told(&mut scene, -870), []);
     // Another file is another generation.
     std::fs::rename(scene.path("app.log"), scene.path("app.log.1")).expect("renames");
