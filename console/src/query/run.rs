@@ -103,11 +103,7 @@ struct Newest {
 }
 
 /// The meanings of the monitor's versions, and its newest window.
-async fn shapes(
-    store: &dyn Points,
-    text: &str,
-    query: &Query,
-) -> Result<(BTreeMap<u64, Shape>, Newest), QueryError> {
+async fn shapes(store: &dyn Points, text: &str, query: &Query) -> Result<(BTreeMap<u64, Shape>, Newest), QueryError> {
     let name = &query.source.value;
     let documents = store.documents(SHAPE, name).await?;
     let mut newest = Newest {
