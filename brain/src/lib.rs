@@ -6,7 +6,7 @@
 //! talks to nobody else: Maps and agents are a Reduce's and a Map's to reach.
 //!
 //! What is decided is a function of its arguments ([`topology`], [`inventory`], [`leases`], [`ledger`]); what must last
-//! is written before it is acted upon ([`keeper`], on a thread that may wait for the disk); one actor ([`process`])
+//! is written before it is acted upon (`keeper`, on a thread that may wait for the disk); one actor ([`process`])
 //! does the rest.
 
 mod epoch;

@@ -1,6 +1,6 @@
 //! Questions about stored points: from MQL to points that say how complete they are.
 //!
-//! [`plan`] compiles a question for one version of a monitor, `merge` joins stored windows into steps without losing
+//! `plan` compiles a question for one version of a monitor, `merge` joins stored windows into steps without losing
 //! exactness, `answer` computes values and completeness, and [`run`](run()) reads the store within bounds. All but
 //! `run` are functions of their arguments.
 //!
