@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use sunfire_tests::binary;
 use sunfire_tests::live::api::{Point, get, hosts_ok, query, until_stored};
@@ -26,6 +26,10 @@ const KILLED_AT: u64 = 38;
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 const HOSTS: usize = 10;
 const GRACE_NS: i64 = S;
+
+/// The monitor of 5 s windows as a question to files.
+const EVAL: &str = "select count() as records, lines() as lines, sum(value) as value parse logfmt group by op every 5s \
+                    lateness 10s";
 
 const MONITORS: [(&str, i64); 2] = [("by_second", S), ("by_five", 5 * S)];
 
@@ -221,6 +225,50 @@ fn check_settled(up: &Up, fleet: &Fleet, (monitor, length_ns): (&str, i64), rang
     }
 }
 
+/// The log of a host and its rotated generations, oldest first.
+fn chain(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    let number = |path: &PathBuf| -> u32 {
+        let extension = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap_or_default();
+        extension.parse().unwrap_or(0)
+    };
+    files.sort_by_key(|path| std::cmp::Reverse(number(path)));
+    files
+}
+
+/// `sunfire eval` over the files that are left says the same, host by host.
+fn check_eval(fleet: &Fleet, length_ns: i64, range: &std::ops::Range<i64>) {
+    let mut windows: BTreeMap<i64, BTreeMap<String, Sum>> = BTreeMap::new();
+    for (_, folder) in &fleet.hosts {
+        let mut command = std::process::Command::new(binary::dev());
+        command
+            .args(["eval", EVAL, "--chain", "--threads", "1", "--format", "json"])
+            .args(chain(folder));
+        let output = command.output().expect("the built binary runs");
+        for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
+            let point = Point::of(&serde_json::from_str(line).expect("a point"));
+            let window = windows.entry(point.window_ns).or_default();
+            for (op, sum) in sums(std::slice::from_ref(&point)) {
+                let all = window.entry(op).or_default();
+                all.records += sum.records;
+                all.lines += sum.lines;
+                all.value_milli += sum.value_milli;
+            }
+        }
+    }
+    let length = usize::try_from(length_ns).expect("a length");
+    for start_ns in range.clone().step_by(length) {
+        let truth = fleet.ledger.window(start_ns, length_ns, |_| true);
+        let truth: BTreeMap<String, Sum> = truth.into_iter().map(|(op, sum)| (op.to_owned(), sum)).collect();
+        let counted = windows.remove(&start_ns).unwrap_or_default();
+        assert_eq!(counted, truth, "eval at {start_ns}");
+    }
+}
+
 #[test]
 fn every_answer_of_a_live_fleet_is_what_was_written() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -264,6 +312,7 @@ fn every_answer_of_a_live_fleet_is_what_was_written() {
     for (start_ns, points) in settle(&up, ("nothing", length_ns), &(from_ns..to_ns)) {
         assert_eq!(points[0].values["records"], 0, "a proven zero at {start_ns}");
     }
+    check_eval(&fleet, length_ns, &(from_ns..to_ns));
     // What was settled before the end stays what it was, or has a new revision.
     for monitor in MONITORS {
         check_now(&up, &fleet, monitor, &mut seen);

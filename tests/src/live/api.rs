@@ -58,7 +58,7 @@ pub fn get(server: &str, path: &str, parameters: &[(&str, &str)]) -> Value {
 pub fn query(server: &str, mql: &str) -> Vec<Point> {
     let answer = get(server, "/api/v1/query", &[("q", mql)]);
     let points = answer["data"]["points"].as_array().expect("points");
-    points.iter().map(point).collect()
+    points.iter().map(Point::of).collect()
 }
 
 /// Waits until a monitor has its first points.
@@ -81,20 +81,26 @@ pub fn until_stored(server: &str, monitor: &str) {
     }
 }
 
-fn point(point: &Value) -> Point {
-    let completeness = &point["completeness"];
-    let count = |value: &Value| value.as_u64().unwrap_or_default();
-    let lost = completeness["lost"].as_object().expect("losses");
-    Point {
-        window_ns: nanoseconds(point["window"].as_str().expect("a time")),
-        group: point["group"].clone(),
-        values: point["values"].clone(),
-        percent: completeness["percent"].as_u64(),
-        hosts: (count(&completeness["ok"]), count(&completeness["expected"])),
-        late: lost.get("late").map(count).unwrap_or_default(),
-        lost: lost.values().map(count).sum(),
-        state: point["state"].as_str().expect("a state").to_owned(),
-        revision: count(&point["revision"]),
+impl Point {
+    /// A point as programs get it.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub fn of(point: &Value) -> Point {
+        let completeness = &point["completeness"];
+        let count = |value: &Value| value.as_u64().unwrap_or_default();
+        let lost = completeness["lost"].as_object().expect("losses");
+        Point {
+            window_ns: nanoseconds(point["window"].as_str().expect("a time")),
+            group: point["group"].clone(),
+            values: point["values"].clone(),
+            percent: completeness["percent"].as_u64(),
+            hosts: (count(&completeness["ok"]), count(&completeness["expected"])),
+            late: lost.get("late").map(count).unwrap_or_default(),
+            lost: lost.values().map(count).sum(),
+            state: point["state"].as_str().expect("a state").to_owned(),
+            revision: count(&point["revision"]),
+        }
     }
 }
 
