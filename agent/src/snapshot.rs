@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use mutant::Mutant;
+
 use crate::generations::{Depth, Survey, survey};
 use crate::pattern::{Pattern, PatternError};
 use crate::protocol::{HostZone, Identity, PathProblem, SnapshotAnswer, SnapshotRequest, Stability, ZoneName};
@@ -18,6 +20,8 @@ use crate::roots::Roots;
 pub const ATTEMPTS_MAX: u8 = 3;
 /// Longest `/etc/machine-id` that is believed; systemd's has 32 digits.
 const MACHINE_ID_BYTES_MAX: usize = 64;
+/// How long listing takes on a slow disk, for the planted bug that this makes show.
+const SLOW_LISTING: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// The host's wall clock, handed in so that tests and the simulation own time.
 pub trait HostClock: Send + Sync {
@@ -85,13 +89,17 @@ pub fn snapshot(
     let mut attempt = 1;
     loop {
         let missing_roots = roots.refresh();
-        let t_ns = clock.now_ns();
+        let mut t_ns = clock.now_ns();
         let list = |depth| {
             let matches = pattern.find(roots, request.dates_from_ns, t_ns, &facts.zone)?;
             Ok::<_, PatternError>(survey(roots, &matches, &request.known, depth))
         };
         let first = list(Depth::Contents)?;
         let second = list(Depth::Names)?;
+        if mutant::is(Mutant::ClockAfterListing) {
+            std::thread::park_timeout(SLOW_LISTING);
+            t_ns = clock.now_ns();
+        }
         let stability = match names_of(&first) == names_of(&second) {
             true => Stability::Stable { attempt },
             false if attempt < ATTEMPTS_MAX => {

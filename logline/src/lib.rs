@@ -10,11 +10,9 @@
 //! | [`boundary`] | which lines may begin a record, if the user says so |
 //! | [`order`] | which stamps are wild |
 //! | [`fields`] | cutting fields out of a record |
-//! | [`mutant`] | planted bugs that the tests must catch |
 
 pub mod boundary;
 pub mod fields;
-pub mod mutant;
 pub mod order;
 pub mod records;
 pub mod stamp;

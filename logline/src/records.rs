@@ -7,8 +7,8 @@
 //!
 //! A result never depends on where the reads were cut: that is a property test of this crate.
 
-use crate::mutant::{self, Mutant};
 use memchr::memchr;
+use mutant::Mutant;
 use std::ops::Range;
 
 /// Bytes of a record's text that are kept for fields; the rest is counted, not kept. A record cut here still counts

@@ -6,7 +6,7 @@
 
 use crate::state::{State, StateKind};
 use hashbrown::HashTable;
-use logline::mutant::{self, Mutant};
+use mutant::Mutant;
 use std::collections::BinaryHeap;
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -3,13 +3,13 @@
 use crate::completeness::Hosts;
 use crate::point::{Flag, Header, Point, WindowState};
 use crate::value::{OutputValue, evaluate};
-use logline::mutant::{self, Mutant};
 use map::groups::{Folded, Groups, merge_states};
 use map::invariant;
 use map::invariant::Invariant;
 use map::partial::{Partial, WindowPartial};
 use map::plan::{OutputNode, Shape};
 use map::state::State;
+use mutant::Mutant;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

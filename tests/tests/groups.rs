@@ -1,8 +1,8 @@
 //! The group limit of a window (M6): whatever the order and the sharding, the same groups are kept and totals right.
 
-use logline::mutant::{Mutant, plant};
 use map::groups::{Groups, encode_column};
 use map::state::{State, StateKind};
+use mutant::{Mutant, plant};
 use proptest::prelude::*;
 use std::sync::Arc;
 

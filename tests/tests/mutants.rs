@@ -1,6 +1,6 @@
 //! Planted bugs of the engine: each must turn the comparison with the oracle red, and nothing else may.
 
-use logline::mutant::{Mutant, plant};
+use mutant::{Mutant, plant};
 use sunfire_tests::compare::differences;
 use sunfire_tests::engine::Engine;
 use sunfire_tests::generator::{LogSpec, file};

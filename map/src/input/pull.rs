@@ -13,9 +13,10 @@ use crate::verdict::HostState;
 use agent::profile::StampZone;
 use agent::protocol::{
     Answer, FindAnswer, FindRequest, Identity, KNOWN_GENERATIONS_MAX, PathProblem, RangeEnd, RangeOutcome,
-    RangeRequest, Refusal, RequestBody, SnapshotAnswer, SnapshotRequest, Stability, TailHash,
+    RangeRequest, Refusal, RequestBody, Role, SnapshotAnswer, SnapshotRequest, Stability, TailHash,
 };
 use logline::stamp::{Format, SAMPLE_BYTES, Zone};
+use mutant::Mutant;
 use std::ops::Range;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -456,6 +457,10 @@ impl Stream {
                 self.generations.all[index].is_through = from >= size;
                 return Ok(());
             }
+            if self.is_cut_short(index, size - from) {
+                self.generations.all[index].is_through = true;
+                return Ok(());
+            }
             if pull.budget == 0 {
                 pull.pulled.more = true;
                 return Ok(());
@@ -472,6 +477,14 @@ impl Stream {
             pull.pulled.records += reading.take(&pull.buffer);
             self.look_for_new_format(index, pull).await?;
         }
+    }
+
+    /// Whether a planted bug takes a generation for read although so many bytes are not.
+    fn is_cut_short(&self, index: usize, left: u64) -> bool {
+        let is_renamed = self.generations.all[index].listed.role != Role::Live;
+        let is_last_chunk = left <= RANGE_BYTES && !self.attempt().is_multiple_of(4);
+        (mutant::is(Mutant::RotatedGenerationDropped) && is_renamed)
+            || (mutant::is(Mutant::OkBeforeLastChunk) && is_last_chunk)
     }
 
     /// Whether all that anybody asks of a generation is read: a record lies behind the last window and the bound (P2).

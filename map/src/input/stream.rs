@@ -132,6 +132,11 @@ impl Stream {
         self.attempt == 0
     }
 
+    /// How many pulls there were, this one included.
+    pub(super) fn attempt(&self) -> u64 {
+        self.attempt
+    }
+
     /// One pull: what changed is read, counted, and told. `now_ns` is the caller's clock.
     pub(super) async fn pull<P: Port>(&mut self, key: &InputKey, port: &mut P, now_ns: i64, pulled: &mut Pulled) {
         self.attempt += 1;
