@@ -133,11 +133,13 @@ pub async fn start(node: &AgentNode, limits: &Limits, clock: Clock) -> Result<Se
         HardLinkPolicy::Allow => HardLinks::Allow,
     };
     let roots = Roots::open(&node.roots, hard_links).map_err(ProcessError::Roots)?;
-    let agent = Agent::new(roots, Arc::new(clock.clone()), Arc::new(LoglineStamps));
     let randomness = Randomness::system().map_err(|source| ProcessError::System {
         what: "randomness",
         source,
     })?;
+    let agent = Agent::new(roots, Arc::new(clock.clone()), Arc::new(LoglineStamps));
+    // 0 would say that there is none.
+    let agent = agent.with_instance(randomness.below(u64::MAX) + 1);
     let identity = Identity {
         role: ROLE.to_owned(),
         node: node.host.clone(),

@@ -270,6 +270,7 @@ mod tests {
         HostFacts {
             zone: TimeZone::get("Europe/Rome").expect("a zone"),
             machine_id: String::new(),
+            instance: 0,
         }
     }
 
@@ -393,6 +394,7 @@ mod tests {
         let unnamed = HostFacts {
             zone: TimeZone::fixed(jiff::tz::offset(3)),
             machine_id: String::new(),
+            instance: 0,
         };
         let profile = StampProfile {
             entries: vec![iso()],

@@ -291,8 +291,12 @@ pub struct SnapshotAnswer {
     pub t_ns: i64,
     /// The host's zone.
     pub zone: HostZone,
-    /// `/etc/machine-id`, empty if there is none: tells a host listed twice from two hosts.
+    /// `/etc/machine-id`, empty if there is none. Cloned machines share one, and so do agents of one machine.
     pub machine_id: String,
+    /// A number that the agent drew when it was started: the same behind two addresses is one agent, listed twice. 0 if
+    /// it drew none.
+    #[serde(default)]
+    pub instance: u64,
     /// Whether the listing is proved.
     pub stability: Stability,
     /// Every generation, each inode once, sorted by family, then live first, then path.
@@ -555,6 +559,9 @@ pub struct SystemAnswer {
     pub t_after_ns: i64,
     /// `/etc/machine-id`.
     pub machine_id: String,
+    /// As in [`SnapshotAnswer::instance`].
+    #[serde(default)]
+    pub instance: u64,
     /// Each text, or why it is missing.
     pub texts: Vec<(SystemText, Result<String, Refusal>)>,
     /// Each mount of a real filesystem.

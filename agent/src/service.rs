@@ -47,6 +47,7 @@ pub struct Agent {
     clock: Arc<dyn HostClock>,
     stamps: Arc<dyn StampReaders>,
     facts: fn() -> HostFacts,
+    instance: u64,
 }
 
 impl Agent {
@@ -58,6 +59,19 @@ impl Agent {
             clock,
             stamps,
             facts: HostFacts::read,
+            instance: 0,
+        }
+    }
+
+    /// The same, known by a number from any other agent, whatever address it is asked at.
+    pub fn with_instance(self, instance: u64) -> Self {
+        Self { instance, ..self }
+    }
+
+    fn facts_now(&self) -> HostFacts {
+        HostFacts {
+            instance: self.instance,
+            ..(self.facts)()
         }
     }
 
@@ -84,7 +98,7 @@ impl Agent {
                 Err(end) => Answer::Range(*end),
             },
             RequestBody::System => match &self.system {
-                Ok(system) => Answer::System(system.sample(&*self.clock, &(self.facts)())),
+                Ok(system) => Answer::System(system.sample(&*self.clock, &self.facts_now())),
                 Err(refusal) => Answer::Rejected(RequestError::SystemSource(refusal.clone())),
             },
             RequestBody::List(request) => Answer::List(self.list(&request)),
@@ -92,14 +106,14 @@ impl Agent {
     }
 
     fn snapshot(&self, request: &SnapshotRequest) -> Answer {
-        match snapshot(&self.roots, &*self.clock, &(self.facts)(), request) {
+        match snapshot(&self.roots, &*self.clock, &self.facts_now(), request) {
             Ok(answer) => Answer::Snapshot(answer),
             Err(error) => Answer::Rejected(RequestError::Pattern { why: error.to_string() }),
         }
     }
 
     fn find(&self, request: &FindRequest) -> Answer {
-        let stamp = match self.stamps.reader(&request.profile, &(self.facts)()) {
+        let stamp = match self.stamps.reader(&request.profile, &self.facts_now()) {
             Ok(stamp) => stamp,
             Err(error) => return Answer::Rejected(RequestError::Profile { why: error.to_string() }),
         };

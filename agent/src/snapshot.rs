@@ -36,6 +36,8 @@ pub struct HostFacts {
     pub zone: TimeZone,
     /// Its machine id, empty if it has none.
     pub machine_id: String,
+    /// Of which agent they are; see [`SnapshotAnswer::instance`].
+    pub instance: u64,
 }
 
 impl HostFacts {
@@ -52,6 +54,7 @@ impl HostFacts {
         Self {
             zone: TimeZone::try_system().unwrap_or_else(|_| zone_by_default()),
             machine_id,
+            instance: 0,
         }
     }
 
@@ -112,6 +115,7 @@ pub fn snapshot(
             t_ns,
             zone: facts.zone_at(t_ns),
             machine_id: facts.machine_id.clone(),
+            instance: facts.instance,
             stability,
             generations: first.generations,
             problems: first.problems.into_iter().collect(),

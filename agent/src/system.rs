@@ -75,6 +75,7 @@ impl SystemSource {
             t_before_ns,
             t_after_ns,
             machine_id: facts.machine_id.clone(),
+            instance: facts.instance,
             texts,
             mounts,
         }
@@ -214,6 +215,7 @@ mod tests {
         let facts = HostFacts {
             zone: jiff::tz::TimeZone::UTC,
             machine_id: "m".into(),
+            instance: 0,
         };
         let sample = SystemSource::open().expect("/proc").sample(&Ticking(5.into()), &facts);
         assert_eq!((sample.t_before_ns, sample.t_after_ns), (5, 6));
@@ -240,6 +242,7 @@ mod tests {
         let facts = HostFacts {
             zone: jiff::tz::TimeZone::UTC,
             machine_id: String::new(),
+            instance: 0,
         };
         let source = SystemSource::open_at(folder.path().to_str().expect("utf-8")).expect("open");
         let sample = source.sample(&Ticking(0.into()), &facts);

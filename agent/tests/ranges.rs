@@ -49,6 +49,7 @@ fn agent_over(base: &str) -> Agent {
     let facts = || HostFacts {
         zone: TimeZone::UTC,
         machine_id: "m".into(),
+        instance: 0,
     };
     Agent::new(roots, Arc::new(Frozen), Arc::new(Frozen)).with_facts(facts)
 }

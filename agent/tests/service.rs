@@ -57,6 +57,7 @@ impl Scene {
         let facts = || HostFacts {
             zone: TimeZone::UTC,
             machine_id: "m".into(),
+            instance: 0,
         };
         let agent = Agent::new(roots, Arc::new(Fake), Arc::new(Fake)).with_facts(facts);
         Self {

@@ -169,6 +169,7 @@ fn snapshots() {
                     offset_seconds: -1,
                 },
                 machine_id: String::new(),
+                instance: 0,
                 stability,
                 generations: generations.clone(),
                 problems: refusals().into_iter().map(problem).collect(),
@@ -262,6 +263,7 @@ fn the_rest() {
         t_before_ns: -1,
         t_after_ns: 0,
         machine_id: "0123".to_owned(),
+        instance: 0,
         texts: vec![
             (SystemText::Stat, Ok("cpu 1\n".to_owned())),
             (SystemText::LoadAverage, Err(Refusal::Io { errno: 13 })),

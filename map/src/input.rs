@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use stream::{Stream, Subscribed};
+use xxhash_rust::xxh3::Xxh3;
 
 /// How an agent is asked: over `lika` in a node, directly in tests.
 pub trait Port {
@@ -192,6 +193,17 @@ impl Input {
     pub fn streams(&self) -> usize {
         self.streams.len()
     }
+}
+
+/// Which log of which agent: 0 if the agent has no number.
+pub(crate) fn origin(instance: u64, pattern: &str) -> u64 {
+    if instance == 0 {
+        return 0;
+    }
+    let mut hash = Xxh3::new();
+    hash.update(&instance.to_le_bytes());
+    hash.update(pattern.as_bytes());
+    hash.digest()
 }
 
 /// Pulls of one re-read: 32 MiB each, so that it ends even where a log grows as fast as it is read.

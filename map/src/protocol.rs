@@ -232,6 +232,9 @@ pub struct HostReport {
     pub host: String,
     /// The agent's clock at the snapshot that this is of; 0 if it was never reached.
     pub t_ns: i64,
+    /// Which log of which agent was read: two hosts of one origin are one host, listed twice. 0 if that is not known.
+    #[serde(default)]
+    pub origin: u64,
     /// `D`: how long after its end a window of this input may still grow.
     pub delay_ns: i64,
     /// Highest version of the profiles that were used.
@@ -252,6 +255,7 @@ impl HostReport {
         Self {
             host,
             t_ns: 0,
+            origin: 0,
             delay_ns: 0,
             profile_version: 0,
             cells: Vec::new(),

@@ -13,6 +13,7 @@ mod tests;
 
 use crate::completeness::Hosts;
 use crate::inventory::{Inventory, Roll};
+use crate::origins::Origins;
 use crate::pieces::Proofs;
 use crate::point::WindowState;
 use crate::protocol::{BELOW_MAX, BelowWindow, MonitorTask};
@@ -80,6 +81,7 @@ pub struct Ledger {
     /// Versions of the inventory that only stored windows name.
     rolls: BTreeMap<u64, Arc<Roll>>,
     timelines: BTreeMap<Arc<str>, Timeline>,
+    origins: Origins,
     askers: BTreeMap<Arc<str>, u32>,
     asked: BTreeMap<u32, Asked>,
     entries: BTreeMap<i64, Entry>,
@@ -113,6 +115,7 @@ impl Ledger {
             task,
             rolls: BTreeMap::new(),
             timelines: BTreeMap::new(),
+            origins: Origins::default(),
             askers: BTreeMap::new(),
             asked: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -151,10 +154,21 @@ impl Ledger {
         }
         self.inventory = inventory;
         self.task = task;
+        self.forget_moved_origins();
         self.name_askers();
         if let Some(from_ns) = differs_ns {
             // A span that begins inside of a window concerns it too.
             self.look_again(from_ns.saturating_sub(self.length_ns()) + 1..i64::MAX);
+        }
+    }
+
+    /// A host that listens elsewhere now may be another agent's.
+    fn forget_moved_origins(&mut self) {
+        let newest = self.inventory.rolls().last();
+        let addresses = newest.into_iter().flat_map(|roll| &roll.hosts);
+        let addresses = addresses.map(|host| (host.host.as_str(), host.address.as_str()));
+        if self.origins.keep(&addresses.collect()) {
+            self.dirty.extend(self.entries.keys());
         }
     }
 
@@ -476,6 +490,7 @@ impl Ledger {
             inventory: &self.inventory,
             rolls: &self.rolls,
             timelines: &self.timelines,
+            origins: &self.origins,
             askers: &self.askers,
             asked: &self.asked,
         }

@@ -12,6 +12,7 @@ pub mod completeness;
 pub mod inventory;
 pub mod ledger;
 pub mod node;
+pub mod origins;
 pub mod pieces;
 pub mod point;
 pub mod profiles;

@@ -76,6 +76,7 @@ pub fn run(from_ns: i64, to_ns: i64, state: HostState, stage: Stage) -> VerdictR
 pub fn report(host: &str, cells: Vec<Cell>, verdicts: Vec<VerdictRun>) -> HostReport {
     HostReport {
         host: host.to_owned(),
+        origin: 0,
         t_ns: 0,
         delay_ns: 0,
         profile_version: 1,

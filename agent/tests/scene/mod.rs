@@ -32,6 +32,7 @@ pub fn facts() -> HostFacts {
     HostFacts {
         zone: TimeZone::get("Asia/Shanghai").expect("zone"),
         machine_id: "m1".into(),
+        instance: 0,
     }
 }
 

@@ -6,7 +6,7 @@ use super::learn::{Circumstances, Learned, zone_of_host};
 use super::proof::Condition;
 use super::reading::Reading;
 use super::stream::{Stream, Subscribed};
-use super::{InputKey, Port, PortError, Pulled};
+use super::{InputKey, Port, PortError, Pulled, origin};
 use crate::engine::{Counter, Input as EngineInput, Labels};
 use crate::protocol::TaskId;
 use crate::verdict::HostState;
@@ -127,6 +127,7 @@ impl Stream {
         let mut problems = answer.problems.iter().chain(&answer.roots);
         let problem = problems.find(|problem| !is_absence(&problem.refusal)).cloned();
         self.zone = zone_of_host(&answer.zone);
+        self.origin = origin(answer.instance, &pull.key.pattern);
         let moment = self.begin_moment(t_ns);
         self.generations.reconcile(answer, moment);
         self.last_t_ns = Some(t_ns);

@@ -82,6 +82,8 @@ pub(super) struct Stream {
     pub(super) delay: DelayLearner,
     /// The host's time of the last stable snapshot.
     pub(super) last_t_ns: Option<i64>,
+    /// As in [`HostReport::origin`], by the last snapshot.
+    pub(super) origin: u64,
     /// The host's zone, as it said last.
     pub(super) zone: Option<(Zone, StampZone)>,
     /// Listings in a row that did not hold still.
@@ -103,6 +105,7 @@ impl Stream {
             generations: Generations::default(),
             delay: DelayLearner::default(),
             last_t_ns: None,
+            origin: 0,
             zone: None,
             unstable: 0,
             refused: Refused::default(),
@@ -374,6 +377,7 @@ impl Stream {
         Some(HostReport {
             host: self.subscribed[index].subscription.host.clone(),
             t_ns: self.last_t_ns.unwrap_or(0),
+            origin: self.origin,
             delay_ns,
             profile_version,
             cells,

@@ -35,6 +35,7 @@ const REPORT_BYTES: usize = 128;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Said {
     pub(super) t_ns: i64,
+    pub(super) origin: u64,
     pub(super) delay_ns: i64,
     pub(super) profile_version: u32,
     pub(super) verdicts: Vec<VerdictRun>,
@@ -62,6 +63,7 @@ impl Part {
         HostReport {
             host: self.host,
             t_ns: self.said.t_ns,
+            origin: self.said.origin,
             delay_ns: self.said.delay_ns,
             profile_version: self.said.profile_version,
             cells: self.cells.into_iter().map(Arc::unwrap_or_clone).collect(),
@@ -266,6 +268,7 @@ impl Outbox {
         };
         host.say(Said {
             t_ns: report.t_ns,
+            origin: report.origin,
             delay_ns: report.delay_ns,
             profile_version: report.profile_version,
             verdicts: runs,

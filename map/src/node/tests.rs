@@ -357,6 +357,7 @@ pub(super) fn profile(generation: u64, version: u32, marks: usize) -> KeptProfil
 fn report(host: &str, cells: Vec<Cell>, run: VerdictRun) -> HostReport {
     HostReport {
         host: host.to_owned(),
+        origin: 0,
         t_ns: run.to_ns,
         delay_ns: 0,
         profile_version: 1,

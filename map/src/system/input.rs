@@ -9,7 +9,7 @@ use super::rates::columns;
 use super::sample::Sample;
 use super::{MOUNT_COLUMN, WINDOW_NS};
 use crate::engine::{Counter, Input as CounterInput, Labels};
-use crate::input::{Port, PortError, Pulled, Subscription};
+use crate::input::{Port, PortError, Pulled, Subscription, origin};
 use crate::number::Decimal;
 use crate::partial::{Partial, WindowPartial};
 use crate::protocol::{Cell, CellVersion, HostReport, TaskId};
@@ -47,6 +47,8 @@ pub struct SystemInput {
     skew_ns: i64,
     /// The last sample's time.
     t_ns: i64,
+    /// As in [`HostReport::origin`], by the last sample.
+    origin: u64,
     /// Windows that have a sample, and are not judged yet.
     sampled: BTreeSet<i64>,
     /// The newest window that has one, judged or not.
@@ -99,6 +101,7 @@ impl SystemInput {
             before: None,
             skew_ns: 0,
             t_ns: 0,
+            origin: 0,
             sampled: BTreeSet::new(),
             newest_ns: None,
             judged_ns: None,
@@ -216,6 +219,7 @@ impl SystemInput {
             _ => return Err(no_answer("the agent answered something else".to_owned())),
         };
         pulled.bytes += text_bytes(&answer);
+        self.origin = origin(answer.instance, "");
         let sample = Sample::read(&answer);
         let skew_ns = sample.t_ns.saturating_sub(now_ns);
         if let Some(error) = implausible(skew_ns) {
@@ -307,6 +311,7 @@ impl SystemInput {
                 HostReport {
                     host: interest.subscription.host.clone(),
                     t_ns: self.t_ns,
+                    origin: self.origin,
                     delay_ns: GRACE_NS,
                     profile_version: 0,
                     cells,

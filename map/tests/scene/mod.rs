@@ -185,6 +185,7 @@ impl Scene {
         let facts = || HostFacts {
             zone: TimeZone::UTC,
             machine_id: "m".into(),
+            instance: 0,
         };
         let agent = Agent::new(roots, Arc::new(time.clone()), Arc::new(LoglineStamps)).with_facts(facts);
         let subscription = subscription(mql, from_ns);

@@ -22,6 +22,7 @@ impl Ledger {
             if self.askers.get(&host) != Some(&shard) {
                 continue;
             }
+            self.take_origin(&host, report.origin);
             let first_ns = report.verdicts.first().map_or(i64::MAX, |run| run.from_ns);
             self.take_cells(&host, report.cells, &mut touched);
             self.take_verdicts(
@@ -46,10 +47,20 @@ impl Ledger {
                     None => drop(entry.pardoned.insert(Arc::clone(&host))),
                 }
             }
+            self.take_origin(&host, report.origin);
             self.take_cells(&host, report.cells, &mut touched);
             self.take_verdicts(&host, within.clone(), &report.verdicts, Source::Reread, &mut touched);
         }
         touched
+    }
+
+    /// Notes which log of which agent a host's counts are of: what two hosts share is counted once.
+    fn take_origin(&mut self, host: &Arc<str>, origin: u64) {
+        let newest = self.inventory.rolls().last();
+        let address = newest.and_then(|roll| Some(roll.hosts[roll.place(host)?].address.as_str()));
+        if self.origins.note(host, address.unwrap_or_default(), origin) {
+            self.dirty.extend(self.entries.keys());
+        }
     }
 
     fn take_cells(&mut self, host: &Arc<str>, cells: Vec<Cell>, touched: &mut Touched) {

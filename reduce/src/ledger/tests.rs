@@ -340,6 +340,64 @@ fn the_inventory_decides_who_is_expected() {
     desk.check(3, WindowState::Settled, &[OkSilent, OkSilent], 0);
 }
 
+/// A report of so many records in window 1, of a log of an agent.
+fn of_origin(host: &str, origin: u64, records: u64) -> HostReport {
+    HostReport {
+        origin,
+        ..say(host, 1, records, Ok, Settled)
+    }
+}
+
+#[test]
+fn an_agent_behind_two_addresses_is_counted_once() {
+    let mut desk = Desk::new(task(&[(0, &["a", "b", "c"])]));
+    desk.at_s(3).hear(1, of_origin("b", 77, 4));
+    desk.hear(1, of_origin("c", 78, 2));
+    desk.check(1, WindowState::Open, &[HostState::Open, Ok, Ok], 9);
+    // Whoever came first in the roll or not: what was ok stays ok.
+    desk.hear(1, of_origin("a", 77, 4)).at_s(20);
+    desk.check(1, WindowState::Settled, &[Duplicate, Ok, Ok], 9);
+    let details = desk.header(1).hosts.details;
+    assert_eq!(
+        details.values().collect::<Vec<_>>(),
+        ["its agent is that of b, which counts the same log"]
+    );
+}
+
+#[test]
+fn what_two_names_counted_before_it_was_known_is_counted_once_from_then_on() {
+    let mut desk = Desk::new(task(&[(0, &["a", "b"])]));
+    desk.at_s(3).hear(1, of_origin("a", 0, 4)).hear(1, of_origin("b", 0, 4));
+    desk.check(1, WindowState::Settled, &[Ok, Ok], 12);
+    desk.hear(1, of_origin("a", 77, 4)).hear(1, of_origin("b", 77, 4));
+    desk.check(1, WindowState::Settled, &[Ok, Duplicate], 6);
+    assert_eq!(desk.header(1).withdrawn, []);
+}
+
+#[test]
+fn a_host_that_is_renamed_is_not_counted_under_both_names() {
+    // Its window was published before the new name was known, which is in force from one refresh earlier.
+    for origin in [0, 77] {
+        let (old, new) = match origin {
+            0 => ("b@x", "c@x"),
+            _ => ("b", "c"),
+        };
+        let mut desk = Desk::new(task(&[(0, &["a", old])]));
+        desk.at_s(3)
+            .hear(1, of_origin("a", 1, 4))
+            .hear(1, of_origin("b", origin, 4));
+        desk.check(1, WindowState::Settled, &[Ok, Ok], 12);
+        let mut changed = task(&[(0, &["a", old]), (1, &["a", new])]);
+        changed.epoch = 2;
+        desk.ledger.change_task(changed);
+        desk.flush();
+        assert_eq!(desk.header(1).withdrawn, [("b".to_owned(), Left)]);
+        desk.hear(1, of_origin("c", origin, 4));
+        desk.check(1, WindowState::Settled, &[Ok, Ok], 12);
+        assert_eq!(desk.header(1).withdrawn, []);
+    }
+}
+
 #[test]
 fn a_changed_inventory_reopens_what_it_speaks_of() {
     let mut desk = Desk::new(task(&[(0, &["a", "b"])]));

@@ -3,6 +3,7 @@
 use super::{Merged, Published, Window};
 use crate::completeness::Hosts;
 use crate::inventory::{Inventory, Roll};
+use crate::origins::Origins;
 use crate::pieces::Proofs;
 use crate::point::WindowState;
 use crate::stored::{HostTable, StoredHeader};
@@ -35,6 +36,8 @@ pub struct Ground<'a> {
     pub rolls: &'a BTreeMap<u64, Arc<Roll>>,
     /// What was said of each host.
     pub timelines: &'a BTreeMap<Arc<str>, Timeline>,
+    /// Which hosts were seen to be one.
+    pub origins: &'a Origins,
     /// Who asks each host.
     pub askers: &'a BTreeMap<Arc<str>, u32>,
     /// How it stands with those who ask.
@@ -208,6 +211,10 @@ impl Judge<'_> {
             let detail = format!("{} listens at {} too", first.host, first.address);
             return Verdict::ours(HostState::Duplicate, Some(detail.into()));
         }
+        if let Some(twin) = self.twin_before(roll, place, host) {
+            let detail = format!("its agent is that of {twin}, which counts the same log");
+            return Verdict::ours(HostState::Duplicate, Some(detail.into()));
+        }
         if self.inside.iter().any(|roll| roll.place(host).is_none()) {
             return Verdict::ours(HostState::Left, None);
         }
@@ -218,6 +225,27 @@ impl Judge<'_> {
             .and_then(|timeline| timeline.at(self.window.start_ns));
         let before = self.before.as_ref().and_then(|before| before.of(host));
         self.weighed(host, said, before)
+    }
+
+    /// The host that counts what this one would count as well, if there is one: of hosts that are one, that one counts
+    /// which was published as ok, else one that is said to be, else the first of the roll.
+    fn twin_before<'t>(&'t self, roll: &Roll, place: usize, host: &str) -> Option<&'t str> {
+        let was_ok = |name: &str| {
+            let before = self.before.as_ref().and_then(|before| before.of(name));
+            before.is_some_and(|before| before.state.is_ok())
+        };
+        let is_said = |name: &str| {
+            let timeline = self.ground.timelines.get(name);
+            timeline
+                .and_then(|timeline| timeline.at(self.window.start_ns))
+                .is_some_and(|said| said.state.is_ok())
+        };
+        let rank = |name: &str, place: usize| (!was_ok(name), !is_said(name), place);
+        let mut twins = self.ground.origins.twins_of(host);
+        twins.find(|twin| {
+            let of_twin = roll.place(twin).filter(|place| roll.duplicate_of(*place).is_none());
+            of_twin.is_some_and(|of_twin| rank(twin, of_twin) < rank(host, place))
+        })
     }
 
     /// The rules 2 to 5 of the module above.
@@ -366,6 +394,23 @@ impl Judge<'_> {
         is_settled || verdict.state.is_for_good() || self.is_gone(host)
     }
 
+    /// Whether an ok host counts the same log: one that goes by another name now, or was found to be the same. Then
+    /// what was counted under this name must not stay beside it (C4).
+    fn is_counted_as_another(&self, host: &str, roll: Option<&Roll>, verdicts: &[Verdict]) -> bool {
+        let Some(roll) = roll else { return false };
+        let before = self.before.as_ref().and_then(|before| before.roll);
+        let rolls = before
+            .into_iter()
+            .chain(self.ground.inventory.rolls().map(|roll| &**roll));
+        let mut addresses = rolls.filter_map(|roll| Some(roll.hosts[roll.place(host)?].address.as_str()));
+        let address = addresses.next();
+        let mut others = roll.hosts.iter().zip(verdicts);
+        others.any(|(other, verdict)| {
+            let is_same = Some(other.address.as_str()) == address || self.ground.origins.are_one(host, &other.host);
+            other.host != host && verdict.state.is_ok() && is_same
+        })
+    }
+
     /// Hosts whose published contribution stays, although they are not ok any more.
     fn withdrawn(&self, roll: Option<&Roll>, verdicts: &[Verdict]) -> BTreeMap<String, HostState> {
         let mut withdrawn = BTreeMap::new();
@@ -383,7 +428,7 @@ impl Judge<'_> {
         let were_ok = were_ok.map(|(host, _)| (host.host.as_str(), HostState::Left));
         for (host, reason) in earlier.chain(were_ok) {
             let reason = now(host).unwrap_or(reason);
-            if !reason.is_ok() {
+            if !reason.is_ok() && !self.is_counted_as_another(host, roll, verdicts) {
                 withdrawn.insert(host.to_owned(), reason);
             }
         }

@@ -39,6 +39,7 @@ fn ok(from_ns: i64, to_ns: i64) -> VerdictRun {
 fn report(host: &str, t_ns: i64, cells: Vec<Cell>, verdicts: Vec<VerdictRun>) -> HostReport {
     HostReport {
         host: host.to_owned(),
+        origin: 0,
         t_ns,
         delay_ns: 7,
         profile_version: 1,

@@ -144,6 +144,7 @@ fn a_report_for_an_earlier_life_of_a_shard_is_dropped() {
     assert_ne!(before, after);
     let report = || HostReport {
         host: "h0".to_owned(),
+        origin: 0,
         t_ns: 1,
         delay_ns: 0,
         profile_version: 0,

@@ -45,6 +45,7 @@ impl Port for Agent {
             t_before_ns: t_ns,
             t_after_ns: t_ns,
             machine_id: String::new(),
+            instance: 0,
             texts: vec![(SystemText::Stat, Ok(stat)), (SystemText::NetworkDevices, Ok(net))],
             mounts: mounts.to_vec(),
         }))

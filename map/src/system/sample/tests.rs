@@ -32,6 +32,7 @@ fn answer(texts: &[(SystemText, &str)]) -> SystemAnswer {
         t_before_ns: 1,
         t_after_ns: 2,
         machine_id: String::new(),
+        instance: 0,
         texts: texts
             .iter()
             .map(|(text, content)| (*text, Ok((*content).to_owned())))
