@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use configs::Diagnostic;
-use configs::node::{AgentNode, HardLinkPolicy, TokenSource};
+use configs::node::{AgentNode, HardLinkPolicy, Node, TokenSource};
 use lika::node::Server;
 use lika::seam::{Clock, Randomness, TcpNetwork};
 use lika::wire::{Identity, Token, TokenError};
@@ -58,6 +58,9 @@ pub enum ProcessError {
     /// The roots.
     #[error("the roots cannot be opened")]
     Roots(#[source] RootsError),
+    /// The file is another role's.
+    #[error("the file is of the role `{0}`, not of an agent")]
+    Role(&'static str),
     /// The listener.
     #[error("cannot listen at {address}: choose another port, or stop what listens there")]
     Listen {
@@ -83,7 +86,10 @@ pub enum ProcessError {
 /// # Errors
 /// If it cannot start.
 pub fn run_file(path: &Path, ready: impl FnOnce(&str)) -> Result<(), ProcessError> {
-    run(&configs::load_agent(path).map_err(ProcessError::Configuration)?, ready)
+    match configs::load_node(path).map_err(ProcessError::Configuration)? {
+        Node::Agent(node) => run(&node, ready),
+        other => Err(ProcessError::Role(other.role())),
+    }
 }
 
 /// Runs an agent until SIGTERM or SIGINT; `ready` is told the address once it listens.

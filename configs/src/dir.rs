@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::files::{Listing, list_yaml, read, unreadable};
-use crate::node::AgentNode;
+use crate::node::Node;
 use crate::yaml::documents;
 use crate::{Document, Set, check_set};
 use std::path::Path;
@@ -52,17 +52,18 @@ pub fn load_path(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
     })
 }
 
-/// Loads the file of an agent (`--config FILE`): exactly one document, with `role: agent`.
+/// Loads a node's own file (`--config FILE`): exactly one document, with a `role`. Its relative paths begin at the
+/// file's folder.
 ///
 /// # Errors
 /// All mistakes of the file.
-pub fn load_agent(path: &Path) -> Result<AgentNode, Vec<Diagnostic>> {
+pub fn load_node(path: &Path) -> Result<Node, Vec<Diagnostic>> {
     let mut documents = load_path(path)?.documents;
     match (documents.pop(), documents.pop()) {
-        (Some(Document::Agent(agent)), None) => Ok(agent),
+        (Some(Document::Node(node)), None) => Ok(node.begun_at(path.parent().unwrap_or(Path::new("")))),
         _ => {
-            let message = "is not one document with `role: agent`".to_owned();
-            let hint = Some("see configs/examples/agent.yaml".to_owned());
+            let message = "is not one document with a `role`".to_owned();
+            let hint = Some("see configs/examples/cluster".to_owned());
             Err(vec![Diagnostic::of_file(&path.display().to_string(), message, hint)])
         }
     }

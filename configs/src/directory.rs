@@ -145,7 +145,7 @@ fn parse(name: &str, text: &str) -> Parsed<Vec<Member>> {
     let mut value = Vec::new();
     for placed in placed {
         let member = Member::new(name, text, placed);
-        if let Document::Agent(_) = member.document {
+        if let Document::Node(_) = member.document {
             mistakes.push(Diagnostic {
                 message: "a node's own file is no part of the ConfigDB".to_owned(),
                 hint: Some("move it out of this directory, and give it to the node by `--config FILE`".to_owned()),

@@ -31,7 +31,7 @@ mod yaml;
 mod zone;
 
 pub use diagnostic::Diagnostic;
-pub use dir::{Loaded, load_agent, load_path};
+pub use dir::{Loaded, load_node, load_path};
 pub use directory::{Directory, Placed, Wholeness};
 pub use mql::{parse_expr, parse_mql, parse_query, parse_question};
 pub use nearest::nearest;
@@ -42,7 +42,6 @@ pub use watched::Poll;
 
 use app::App;
 use monitor::Monitor;
-use node::AgentNode;
 use set::{Set, check_set};
 
 /// A document of the ConfigDB.
@@ -53,8 +52,8 @@ pub enum Document {
     Monitor(Monitor),
     /// Whose hosts.
     App(App),
-    /// How the agent of one host runs: its own file, not a part of the ConfigDB.
-    Agent(AgentNode),
+    /// How one process runs: its own file, not a part of the ConfigDB.
+    Node(node::Node),
 }
 
 impl Document {
@@ -63,7 +62,7 @@ impl Document {
         match self {
             Document::Monitor(_) => "monitor",
             Document::App(_) => "app",
-            Document::Agent(_) => "agent",
+            Document::Node(node) => node.role(),
         }
     }
 
@@ -72,7 +71,7 @@ impl Document {
         match self {
             Document::Monitor(monitor) => &monitor.name,
             Document::App(app) => &app.name,
-            Document::Agent(agent) => &agent.host,
+            Document::Node(node) => node.name(),
         }
     }
 }

@@ -1,14 +1,178 @@
 //! A node's own file (`--config FILE`): which role it plays and what that role needs to know, validated.
 //!
 //! Such a file begins with `role:` where a document of the ConfigDB begins with `kind:`; it belongs to one process and
-//! is never shared. So far the one role with a file is the agent's.
+//! is never shared. Its relative paths begin at its own folder.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Shortest token: a shorter one could be guessed from a recorded handshake.
 pub const TOKEN_BYTES_MIN: usize = 16;
+
+/// A node's own file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// What runs on every host.
+    Agent(AgentNode),
+    /// What counts.
+    Map(MapNode),
+    /// What merges.
+    Reduce(ReduceNode),
+    /// What plans.
+    Brain(BrainNode),
+    /// What people look at, with the store or without.
+    Console(ConsoleNode),
+}
+
+impl Node {
+    /// The role as it is written.
+    pub fn role(&self) -> &'static str {
+        match self {
+            Node::Agent(_) => "agent",
+            Node::Map(_) => "map",
+            Node::Reduce(_) => "reduce",
+            Node::Brain(_) => "brain",
+            Node::Console(_) => "console",
+        }
+    }
+
+    /// Its name among those of its role.
+    pub fn name(&self) -> &str {
+        match self {
+            Node::Agent(agent) => &agent.host,
+            Node::Map(map) => &map.node,
+            Node::Reduce(reduce) => &reduce.node,
+            Node::Brain(brain) => &brain.node,
+            Node::Console(console) => &console.node,
+        }
+    }
+
+    /// The same with relative paths begun at a folder.
+    pub fn begun_at(mut self, folder: &Path) -> Node {
+        let begin = |path: &mut PathBuf| *path = folder.join(&*path);
+        let begin_token = |token: &mut TokenSource| {
+            if let TokenSource::File(path) = token {
+                begin(path);
+            }
+        };
+        match &mut self {
+            Node::Agent(agent) => begin_token(&mut agent.token),
+            Node::Map(map) => {
+                begin_token(&mut map.token);
+                begin_token(&mut map.agents);
+            }
+            Node::Reduce(reduce) => begin_token(&mut reduce.token),
+            Node::Brain(brain) => {
+                begin_token(&mut brain.token);
+                begin(&mut brain.config);
+                begin(&mut brain.data);
+            }
+            Node::Console(console) => {
+                begin_token(&mut console.token);
+                begin_token(&mut console.api_token);
+                if let StorePlace::Here { data, .. } = &mut console.store {
+                    begin(data);
+                }
+            }
+        }
+        self
+    }
+}
+
+/// The configuration of a Map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapNode {
+    /// Its name, by which the Brain's file knows it.
+    pub node: String,
+    /// Where it listens to Reduces.
+    pub listen: SocketAddr,
+    /// The secret of the cluster.
+    pub token: TokenSource,
+    /// The secret that agents ask for.
+    pub agents: TokenSource,
+}
+
+/// The configuration of a Reduce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReduceNode {
+    /// Its name, by which the Brain's file knows it.
+    pub node: String,
+    /// Where it listens to Brains.
+    pub listen: SocketAddr,
+    /// The secret of the cluster.
+    pub token: TokenSource,
+    /// Where the store is, `host:port`.
+    pub store: String,
+}
+
+/// The configuration of a Brain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrainNode {
+    /// Its name.
+    pub node: String,
+    /// Where it listens to consoles.
+    pub listen: SocketAddr,
+    /// The secret of the cluster.
+    pub token: TokenSource,
+    /// The ConfigDB: a folder of YAML files.
+    pub config: PathBuf,
+    /// Where it keeps what must last; one Brain at a time.
+    pub data: PathBuf,
+    /// Where the store is, `host:port`.
+    pub store: String,
+    /// The Reduces; never empty.
+    pub reduces: Vec<Peer>,
+    /// The Maps; never empty.
+    pub maps: Vec<Peer>,
+    /// How long a window below 100 % is worth repairing, in milliseconds, if that is given.
+    pub horizon_ms: Option<u64>,
+    /// How far before it is first seen a monitor begins, in milliseconds, if that is given.
+    pub first_windows_back_ms: Option<u64>,
+}
+
+/// A node as another one's file names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name.
+    pub node: String,
+    /// Where it listens, `host:port`.
+    pub address: String,
+    /// Its labels; a Map's `zone` is compared with the hosts'.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The configuration of a console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleNode {
+    /// Its name.
+    pub node: String,
+    /// Where it listens to browsers and programs.
+    pub listen: SocketAddr,
+    /// The bearer token that these must show.
+    pub api_token: TokenSource,
+    /// The secret of the cluster.
+    pub token: TokenSource,
+    /// Where the Brain is, `host:port`; without one it answers from the store alone.
+    pub brain: Option<String>,
+    /// Where the points are.
+    pub store: StorePlace,
+}
+
+/// Where points are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorePlace {
+    /// In this process, and served to the others.
+    Here {
+        /// The folder of its file.
+        data: PathBuf,
+        /// Where it listens to Reduces, Brains and other consoles.
+        listen: SocketAddr,
+    },
+    /// In another one, `host:port`.
+    There(String),
+}
 
 /// The configuration of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]

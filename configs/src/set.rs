@@ -79,7 +79,7 @@ pub(crate) fn check_set(set: &Set) -> Vec<Diagnostic> {
         .iter()
         .filter_map(|member| match &member.document {
             Document::App(app) => Some(app.name.as_str()),
-            Document::Monitor(_) | Document::Agent(_) => None,
+            Document::Monitor(_) | Document::Node(_) => None,
         })
         .collect();
     let mut warnings = Vec::new();

@@ -27,7 +27,7 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
         for document in &loaded.documents {
             match document {
                 Document::App(_) => apps += 1,
-                Document::Agent(_) => nodes += 1,
+                Document::Node(_) => nodes += 1,
                 Document::Monitor(monitor) => {
                     monitors += 1;
                     if let Err(error) = Plan::new(monitor) {

@@ -26,7 +26,15 @@ pub enum Command {
     /// Validate configuration files; exits 78 with file:line:column and a hint on a mistake
     Check(CheckArguments),
     /// Run the agent of a host: it finds log bytes below its roots and sends them to those who pull
-    Agent(AgentArguments),
+    Agent(RoleArguments),
+    /// Run a Map of a cluster: it pulls logs from agents and counts
+    Map(RoleArguments),
+    /// Run a Reduce of a cluster: it merges what Maps count into points
+    Reduce(RoleArguments),
+    /// Run the Brain of a cluster: it reads the configuration, and plans who counts what
+    Brain(RoleArguments),
+    /// Run a console of a cluster: what people and programs ask, with the store of points or beside it
+    Console(RoleArguments),
     /// Run every role in one process, with a web console; named logs are charted without a line of YAML
     Up(UpArguments),
     /// Ask a running console; exits 0 if the answer is complete, 3 if it is not
@@ -114,14 +122,15 @@ pub struct CheckArguments {
     pub paths: Vec<PathBuf>,
 }
 
-/// Arguments of `agent`.
+/// Arguments of a role.
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "The file says `role: agent`, where to listen, the host's name, the roots and the token; see
-configs/examples/agent.yaml. One line on stderr says the address once it listens. SIGTERM ends it."
+    after_long_help = "The file says the `role`, where to listen, and what that role needs to know; configs/examples has one of
+each, and configs/examples/cluster a whole cluster. Relative paths in it begin at its own folder. One line on stderr says
+the address once it listens; warnings follow there (more with SUNFIRE_LOG=debug). SIGTERM ends it in order."
 )]
-pub struct AgentArguments {
-    /// The agent's own file
+pub struct RoleArguments {
+    /// The node's own file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
 }

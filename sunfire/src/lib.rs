@@ -10,6 +10,7 @@ pub mod clock;
 pub mod detect;
 pub mod eval;
 pub mod exit;
+pub mod nodes;
 pub mod output;
 pub mod progress;
 pub mod query;

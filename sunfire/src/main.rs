@@ -1,4 +1,4 @@
-//! `sunfire`: the one binary. Every role is a subcommand; so far the agent, and those that need no network.
+//! `sunfire`: the one binary. Every role is a subcommand, and so is all of them together.
 //!
 //! stdout is data, stderr is talk, and the exit code says how it went ([`sunfire::exit::Exit`]).
 
@@ -25,7 +25,11 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Detect(arguments) => detect::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
-        Command::Agent(arguments) => role::agent(&arguments),
+        Command::Agent(arguments) => role::run_role("agent", &arguments),
+        Command::Map(arguments) => role::run_role("map", &arguments),
+        Command::Reduce(arguments) => role::run_role("reduce", &arguments),
+        Command::Brain(arguments) => role::run_role("brain", &arguments),
+        Command::Console(arguments) => role::run_role("console", &arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Query(arguments) => query::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),

@@ -68,7 +68,7 @@ fn check_address(raw: &Field<String>, reading: &mut Reading) {
     }
 }
 
-fn labels(raw: &Field<Ordered<String>>, reading: &mut Reading) -> BTreeMap<String, String> {
+pub(super) fn labels(raw: &Field<Ordered<String>>, reading: &mut Reading) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     for (name, value) in raw.value().map(|Ordered(entries)| entries).into_iter().flatten() {
         let (Some((name, span)), Some(value)) = (name.given(), value.value()) else {

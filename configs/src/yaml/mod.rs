@@ -10,7 +10,9 @@ mod field;
 mod locate;
 mod monitor;
 mod node;
+mod nodes;
 mod raw;
+mod raw_node;
 mod reading;
 mod role;
 pub(crate) mod schema;
@@ -20,6 +22,7 @@ mod tests;
 use crate::Document;
 use crate::diagnostic::{Diagnostic, Mistake};
 use crate::nearest::suggest;
+use crate::node::Node as ConfiguredNode;
 use node::{Node, NodeValue};
 use raw::{KINDS, ROLES};
 use reading::Reading;
@@ -126,7 +129,9 @@ fn document(node: &Node, reading: &mut Reading) -> Option<(Document, Range<usize
             .map(|(_, value)| value)
     };
     if let (None, Some(role)) = (value_of("kind"), value_of("role")) {
-        let name_span = value_of("host").map_or(start.clone(), |host| host.span.clone());
+        let name_span = value_of("host")
+            .or(value_of("node"))
+            .map_or(start.clone(), |host| host.span.clone());
         let document = node_file(node, role, reading, start)?;
         return Some((document, name_span));
     }
@@ -162,21 +167,25 @@ fn document(node: &Node, reading: &mut Reading) -> Option<(Document, Range<usize
 
 /// A node's own file, by its role.
 fn node_file(node: &Node, role: &Node, reading: &mut Reading, start: Range<usize>) -> Option<Document> {
-    match role.scalar() {
-        Some("agent") => {
-            let raw = de::from_node(node, &mut reading.mistakes)?;
-            return Some(Document::Agent(role::agent(&raw, reading, start)));
-        }
+    let mistakes = &mut reading.mistakes;
+    let known = match role.scalar() {
+        Some("agent") => ConfiguredNode::Agent(role::agent(&de::from_node(node, mistakes)?, reading, start)),
+        Some("map") => ConfiguredNode::Map(nodes::map(&de::from_node(node, mistakes)?, reading, start)),
+        Some("reduce") => ConfiguredNode::Reduce(nodes::reduce(&de::from_node(node, mistakes)?, reading, start)),
+        Some("brain") => ConfiguredNode::Brain(nodes::brain(&de::from_node(node, mistakes)?, reading, start)),
+        Some("console") => ConfiguredNode::Console(nodes::console(&de::from_node(node, mistakes)?, reading, start)),
         Some(other) => {
             let mistake = Mistake::new(role.span.clone(), format!("no file is known for the role `{other}`"));
             reading.note(mistake.hint(suggest(other, "roles", ROLES)));
+            return None;
         }
         None => {
             let mistake = Mistake::new(role.span.clone(), format!("expected a role, found {}", role.kind()));
             reading.note(mistake);
+            return None;
         }
-    }
-    None
+    };
+    Some(Document::Node(known))
 }
 
 fn missing_kind(map: &[(Node, Node)], start: Range<usize>) -> Mistake {

@@ -4,6 +4,7 @@
 //! required is said to the schema and checked by the validation. The comments are the schema's descriptions.
 
 use super::field::{Field, Ordered};
+use super::raw_node::{RawBrain, RawConsole, RawMap, RawReduce};
 use schemars::{JsonSchema, Schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use std::fmt;
@@ -20,13 +21,17 @@ pub(super) enum RawDocument {
     Monitor(RawMonitor),
     App(RawApp),
     Agent(RawAgent),
+    Map(RawMap),
+    Reduce(RawReduce),
+    Brain(RawBrain),
+    Console(RawConsole),
 }
 
 /// The kinds of documents.
 pub(super) const KINDS: [&str; 2] = ["monitor", "app"];
 
 /// The roles that have a file of their own.
-pub(super) const ROLES: [&str; 1] = ["agent"];
+pub(super) const ROLES: [&str; 5] = ["agent", "map", "reduce", "brain", "console"];
 
 /// A monitor: which records of which log are counted, by what, and how.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]

@@ -9,22 +9,14 @@ use crate::units::bytes_per_second;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
-/// Where an agent listens if its file had a mistake there: never used, since the mistake was noted.
-const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// Where a node listens if its file had a mistake there: never used, since the mistake was noted.
+pub(super) const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Validates an agent's file, noting all its mistakes. The result is usable only if none was noted.
 pub(super) fn agent(raw: &RawAgent, reading: &mut Reading, document: Range<usize>) -> AgentNode {
-    let listen = listen(&raw.listen, reading, &document);
+    let listen = listen(&raw.listen, ("agent", "127.0.0.1:7801"), reading, &document);
     let token = token(raw, reading, &document);
-    if let (Some(listen), TokenSource::OpenOnLoopback, Some((_, span))) = (listen, &token, raw.listen.given())
-        && !listen.ip().is_loopback()
-    {
-        let mistake = Mistake::new(
-            span,
-            format!("`{listen}` can be reached from other hosts, and there is no token"),
-        );
-        reading.note(mistake.hint("add `token_file: …` that all nodes share, or listen on 127.0.0.1"));
-    }
+    open_beyond_loopback(&raw.listen, &token, reading);
     if let Field::Absent = raw.host {
         reading.note(Mistake::new(document.clone(), "the agent has no `host`").hint("add the host's name: `host: h1`"));
     }
@@ -41,18 +33,40 @@ pub(super) fn agent(raw: &RawAgent, reading: &mut Reading, document: Range<usize
     }
 }
 
-fn listen(raw: &Field<String>, reading: &mut Reading, document: &Range<usize>) -> Option<SocketAddr> {
+/// Where a node of a kind listens; `example` is an address that it could.
+pub(super) fn listen(
+    raw: &Field<String>,
+    (kind, example): (&str, &str),
+    reading: &mut Reading,
+    place: &Range<usize>,
+) -> Option<SocketAddr> {
     if let Field::Absent = raw {
-        let mistake = Mistake::new(document.clone(), "the agent has no `listen`");
-        reading.note(mistake.hint("add `listen: 127.0.0.1:7801`"));
+        let mistake = Mistake::new(place.clone(), format!("the {kind} has no `listen`"));
+        reading.note(mistake.hint(format!("add `listen: {example}`")));
     }
     let (text, span) = raw.given()?;
     let address = text.parse().ok();
     if address.is_none() {
         let mistake = Mistake::new(span, format!("`{text}` is not an address to listen on"));
-        reading.note(mistake.hint("write an IP address and a port: 127.0.0.1:7801, or [::1]:7801"));
+        let port = example.rsplit(':').next().unwrap_or_default();
+        reading.note(mistake.hint(format!("write an IP address and a port: {example}, or [::1]:{port}")));
     }
     address
+}
+
+/// Notes a listener that others can reach, and that asks for no token.
+pub(super) fn open_beyond_loopback(raw: &Field<String>, token: &TokenSource, reading: &mut Reading) {
+    let Some((text, span)) = raw.given() else { return };
+    let listen = text.parse::<SocketAddr>().ok();
+    if let (Some(listen), TokenSource::OpenOnLoopback) = (listen, token)
+        && !listen.ip().is_loopback()
+    {
+        let mistake = Mistake::new(
+            span,
+            format!("`{listen}` can be reached from other hosts, and there is no token"),
+        );
+        reading.note(mistake.hint("add `token_file: …` that all nodes share, or listen on 127.0.0.1"));
+    }
 }
 
 /// The mistakes of a token are shown at the document's beginning, since a diagnostic prints the line that it is about.
@@ -118,12 +132,12 @@ fn at_least_one(raw: &Field<u64>, reading: &mut Reading) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::node::{AgentNode, HardLinkPolicy, Secret, TokenSource};
+    use crate::node::{AgentNode, HardLinkPolicy, Node, Secret, TokenSource};
     use crate::{Document, load_str};
 
     fn agent(text: &str) -> AgentNode {
         match load_str("agent.yaml", text).as_deref() {
-            Ok([Document::Agent(agent)]) => agent.clone(),
+            Ok([Document::Node(Node::Agent(agent))]) => agent.clone(),
             other => panic!("{other:?}"),
         }
     }

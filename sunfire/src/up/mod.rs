@@ -5,16 +5,15 @@
 //! configuration and the points are on the disk, and the next start goes on with what it missed.
 
 mod logs;
-mod nodes;
+mod started;
 mod starter;
 
 use crate::cli::UpArguments;
 use crate::exit::{Exit, Failure};
-use anyhow::Context;
-use nodes::{Door, Nodes};
+use crate::nodes::{self, Signals, log};
+use started::{Door, Nodes};
 use starter::Folders;
 use std::net::SocketAddr;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs `sunfire up` until a signal ends it.
 ///
@@ -25,19 +24,13 @@ pub fn run(arguments: &UpArguments) -> Result<Exit, Failure> {
     let door = Door::of(arguments)?;
     let folders = Folders::prepare(arguments)?;
     let monitors = logs::monitors(&arguments.logs)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("a runtime")?;
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async {
-        let mut terminate = signal(SignalKind::terminate()).context("signals")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    log::to_stderr();
+    nodes::run(async {
+        let mut signals = Signals::new()?;
         let mut nodes = Nodes::start(arguments, door, &folders, &monitors).await?;
         greet(nodes.console_address(), &folders, &monitors);
         let ended = tokio::select! {
-            _ = terminate.recv() => Ok(Exit::Complete),
-            _ = interrupt.recv() => Ok(Exit::Complete),
+            () = signals.received() => Ok(Exit::Complete),
             escalation = nodes.escalated() => Err(Failure::from(escalation)),
         };
         nodes.stop().await;
