@@ -6,6 +6,7 @@
 pub mod access_log;
 pub mod agents;
 pub mod binary;
+pub mod cluster;
 pub mod compare;
 pub mod engine;
 pub mod generator;

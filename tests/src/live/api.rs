@@ -61,6 +61,34 @@ pub fn query(server: &str, mql: &str) -> Vec<Point> {
     points.iter().map(Point::of).collect()
 }
 
+/// Asks for JSON; `None` if nobody answers, or only with an error.
+pub fn try_get(server: &str, path: &str, parameters: &[(&str, &str)], patience: Duration) -> Option<Value> {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(patience))
+        .http_status_as_error(false)
+        .build();
+    let mut request = ureq::Agent::new_with_config(config).get(format!("{server}{path}"));
+    for (name, value) in parameters {
+        request = request.query(*name, *value);
+    }
+    let text = request.call().ok()?.body_mut().read_to_string().ok()?;
+    let answer: Value = serde_json::from_str(&text).ok()?;
+    (answer["status"] == "success").then_some(answer)
+}
+
+/// Waits until a console and its Brain answer.
+///
+/// # Panics
+/// If they don't.
+pub fn until_answered(server: &str) {
+    let clock = lika::seam::Clock::system();
+    let deadline = clock.deadline_in(PATIENCE);
+    while try_get(server, "/api/v1/monitors", &[], PATIENCE).is_none() {
+        assert!(!clock.has_passed(deadline), "{server} does not answer");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+}
+
 /// Waits until a monitor has its first points.
 ///
 /// # Panics
