@@ -462,6 +462,7 @@ impl Keeper {
             outputs: monitor.map(outputs).unwrap_or_default(),
             hosts_expected: expected as u64,
             reduce: None,
+            shards: Vec::new(),
             newest_ns: None,
             below: 0,
             below_windows: Vec::new(),

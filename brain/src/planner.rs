@@ -9,12 +9,11 @@ use crate::keeper::{Keeper, Known, Polled, chain};
 use crate::ledger::{Ledger, TaskKey};
 use crate::profiles::KnownProfiles;
 use crate::protocol::BrainState;
-use crate::topology::MapNode;
 use crate::windows::{Audit, WindowStore};
 use lika::actor::{Actor, Context, Failure, Handler, Message};
 use lika::seam::{Backoff, Network};
 use lika::wire::Identity;
-use reduce::protocol::{MonitorTask, NodeAddress, ReduceAnswer, ReduceStatus};
+use reduce::protocol::{MapNode, MonitorTask, NodeAddress, ReduceAnswer, ReduceStatus};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -48,6 +47,10 @@ pub(crate) struct PlannerSetup {
     pub(crate) reduces: Vec<NodeAddress>,
     pub(crate) maps: Vec<MapNode>,
     pub(crate) identity: Identity,
+    /// Where consoles reach it.
+    pub(crate) address: String,
+    /// When the process began.
+    pub(crate) began_ns: i64,
     pub(crate) network: Arc<dyn Network>,
     pub(crate) horizon_ns: i64,
     pub(crate) poll_every: Duration,
@@ -271,6 +274,7 @@ impl Handler<Beat> for Planner {
     async fn handle(&mut self, _beat: Beat, context: &mut Context<Planner>) -> Result<(), Failure> {
         self.ask_reduces(context);
         self.watch_reduces(context);
+        self.end_avoiding(context);
         self.act(context);
         self.repair(context);
         context.send_later(BEAT, Beat);

@@ -4,14 +4,13 @@ use crate::epoch::DataError;
 use crate::keeper::{Keeper, KeeperSetup};
 use crate::planner::{AskState, Planner, PlannerSetup};
 use crate::protocol::{BrainAnswer, BrainProtocol, BrainRequest, BrainState, ROLE};
-use crate::topology::MapNode;
 use crate::windows::WindowStore;
 use configs::monitor::Monitor;
 use lika::actor::{AskError, Escalation, Mailbox, Options, Root};
 use lika::node::{Call, Handler, Refusal, Server, ServerBuilder, Settings};
 use lika::seam::{Clock, Network, Randomness};
 use lika::wire::{Identity, Token};
-use reduce::protocol::NodeAddress;
+use reduce::protocol::{MapNode, NodeAddress};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -119,6 +118,8 @@ pub async fn start(config: BrainConfig) -> Result<Brain, StartError> {
         reduces: config.reduces,
         maps: config.maps,
         identity: identity.clone(),
+        address: config.listen.clone(),
+        began_ns: config.clock.wall().0,
         network: Arc::clone(&config.network),
         horizon_ns: ns(config.horizon),
         poll_every: config.poll_every,

@@ -1,6 +1,6 @@
 //! Everything the console may ask of a Brain: what is configured, what runs where, and what happened.
 
-use reduce::protocol::{BelowWindow, NodeAddress};
+use reduce::protocol::{BelowWindow, NodeAddress, NodeLife, ShardSeen};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -86,6 +86,9 @@ pub struct MonitorState {
     pub hosts_expected: u64,
     /// The Reduce that answers for it.
     pub reduce: Option<NodeAddress>,
+    /// Which Maps count how many of its hosts.
+    #[serde(default)]
+    pub shards: Vec<ShardSeen>,
     /// Start of its newest window that is provisional or settled.
     pub newest_ns: Option<i64>,
     /// Windows below 100 %.
@@ -129,6 +132,12 @@ pub struct NodeState {
     pub node: NodeAddress,
     /// Its role.
     pub role: String,
+    /// How it is taken by who guards it.
+    #[serde(default)]
+    pub life: NodeLife,
+    /// Since when.
+    #[serde(default)]
+    pub since_ns: Option<i64>,
     /// Whether it can be asked, and if not, why.
     pub trouble: Option<String>,
     /// Figures it gives of itself, by name, with the unit at the end of the name.

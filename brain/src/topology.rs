@@ -1,132 +1,14 @@
-//! Who does what: a pure function of monitors, hosts and live nodes (M2).
-//!
-//! Everything is placed by rendezvous hashing (Thaler and Ravishankar, "Using Name-Based Mappings to Increase Hit
-//! Rates", 1998): each node draws a number for each thing to be placed, the highest has it. So every Brain that sees
-//! the same nodes plans the same, and a node that goes moves only what it had.
-//!
-//! The unit that is placed is a slot: a hash of host and path, so that all monitors on a log meet on one Map, which
-//! then pulls it once. All slots of a monitor that fall to one Map travel as one shard, up to the bound of a shard.
+//! Which Reduce answers for which monitor: a pure function of monitors and live Reduces (M2). Which Map counts which host
+//! is decided by the Reduces, by the same kind of draw ([`reduce::placement`]).
 
-use map::protocol::{HostTarget, INPUTS_MAX};
-use reduce::protocol::{NodeAddress, ShardPlan};
+use map::protocol::HostTarget;
+use reduce::placement::{hash, highest};
+use reduce::protocol::NodeAddress;
 use std::collections::{BTreeMap, BTreeSet};
-use xxhash_rust::xxh3::Xxh3;
 
-/// Slots of an application: enough that the shares of a hundred Maps differ little.
-pub const SLOTS: u64 = 256;
-/// The label by which a host's Map is chosen near it.
-pub const ZONE: &str = "zone";
-
-/// A Map, and what is known of where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MapNode {
-    /// Its name and address.
-    pub node: NodeAddress,
-    /// Its labels; `zone` is compared with the hosts'.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// What is to be placed of a monitor's version.
-#[derive(Debug, Clone, Copy)]
-pub struct Spec<'a> {
-    /// The monitor.
-    pub monitor: &'a str,
-    /// Its application.
-    pub app: &'a str,
-    /// The log it reads.
-    pub path: &'a str,
-    /// Its hosts now, each name once.
-    pub hosts: &'a [HostTarget],
-}
-
-/// Where a monitor's version is placed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placement {
-    /// The Reduce; `None` if there is none.
-    pub reduce: Option<NodeAddress>,
-    /// The Maps' shares, by number of the shard; empty if there is no Map.
-    pub shards: Vec<ShardPlan>,
-}
-
-/// Places a monitor's version on the live nodes; their order does not matter, nor that of the hosts.
-pub fn place(spec: &Spec<'_>, reduces: &[NodeAddress], maps: &[MapNode]) -> Placement {
-    let key = hash(&[spec.monitor]);
-    Placement {
-        reduce: highest(key, reduces, |reduce| &reduce.node).cloned(),
-        shards: shards(spec, maps),
-    }
-}
-
-fn shards(spec: &Spec<'_>, maps: &[MapNode]) -> Vec<ShardPlan> {
-    let mut owned: BTreeMap<&NodeAddress, Vec<(u64, &str)>> = BTreeMap::new();
-    for target in spec.hosts {
-        let slot = slot_of(&target.host, spec.path);
-        let zone = target.labels.get(ZONE).map(String::as_str);
-        if let Some(map) = map_of(spec.app, slot, zone, maps) {
-            owned.entry(&map.node).or_default().push((slot, &target.host));
-        }
-    }
-    let mut plans = Vec::new();
-    let mut numbers = BTreeSet::new();
-    for (map, mut inputs) in owned {
-        inputs.sort_unstable();
-        for (part, hosts) in inputs.chunks(INPUTS_MAX).enumerate() {
-            let mut hosts: Vec<String> = hosts.iter().map(|(_, host)| (*host).to_owned()).collect();
-            hosts.sort_unstable();
-            plans.push(ShardPlan {
-                shard: free_number(&map.node, part, &mut numbers),
-                map: map.clone(),
-                hosts,
-            });
-        }
-    }
-    plans.sort_by_key(|plan| plan.shard);
-    plans
-}
-
-/// The slot of a log on a host.
-pub fn slot_of(host: &str, path: &str) -> u64 {
-    hash(&[host, path]) % SLOTS
-}
-
-/// The Map of a slot: among those of the host's zone if there are any, else among all.
-fn map_of<'a>(app: &str, slot: u64, zone: Option<&str>, maps: &'a [MapNode]) -> Option<&'a MapNode> {
-    let key = hash(&[app, &slot.to_string()]);
-    let is_near = |map: &&MapNode| zone.is_some() && map.labels.get(ZONE).map(String::as_str) == zone;
-    let near = highest(key, maps.iter().filter(is_near), |map| &map.node.node);
-    near.or_else(|| highest(key, maps, |map| &map.node.node))
-}
-
-/// A number for a shard that depends on the Map alone, so that it stays when other Maps come and go.
-fn free_number(map: &str, part: usize, taken: &mut BTreeSet<u32>) -> u32 {
-    let mut number = hash(&[map, &part.to_string()]) as u32;
-    while !taken.insert(number) {
-        number = number.wrapping_add(1);
-    }
-    number
-}
-
-/// Whoever draws the highest number for a key; ties go to the lesser name.
-fn highest<'a, T>(key: u64, nodes: impl IntoIterator<Item = &'a T>, name: impl Fn(&T) -> &String) -> Option<&'a T> {
-    let draw = |node: &T| {
-        let mut hasher = Xxh3::new();
-        hasher.update(&key.to_le_bytes());
-        hasher.update(name(node).as_bytes());
-        hasher.digest()
-    };
-    nodes
-        .into_iter()
-        .max_by(|one, other| draw(one).cmp(&draw(other)).then_with(|| name(other).cmp(name(one))))
-}
-
-/// A fixed hash of texts; their lengths count, so that no two lists meet by where they are cut.
-fn hash(texts: &[&str]) -> u64 {
-    let mut hasher = Xxh3::new();
-    for text in texts {
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
-    }
-    hasher.digest()
+/// The Reduce that answers for a monitor; `None` if there is none. Their order does not matter.
+pub fn reduce_of<'a>(monitor: &str, reduces: &'a [NodeAddress]) -> Option<&'a NodeAddress> {
+    highest(hash(&[monitor]), reduces, |reduce| &reduce.node)
 }
 
 /// The hosts of all applications as the hosts of one, for what is asked of every host: one for each address, with the

@@ -5,6 +5,7 @@
 //! - [`actor`]: actors with bounded mailboxes under real supervision (on `actix`, which no public type shows);
 //! - [`wire`]: frames and the handshake of every connection;
 //! - [`node`]: typed requests and answers between nodes over TCP, multiplexed, with deadlines and backpressure;
+//! - [`guard`]: whether a peer lives, by its connection, its silence, and how long it has answered since;
 //! - [`bulk`]: ranges of files from a server's page cache to a caller's buffer;
 //! - [`pool`]: CPU work on worker threads, inline in simulation.
 //!
@@ -13,6 +14,7 @@
 
 pub mod actor;
 pub mod bulk;
+pub mod guard;
 pub mod node;
 mod panics;
 pub mod pool;

@@ -16,7 +16,7 @@ use crate::inventory::{Inventory, Roll};
 use crate::origins::Origins;
 use crate::pieces::Proofs;
 use crate::point::WindowState;
-use crate::protocol::{BELOW_MAX, BelowWindow, MonitorTask};
+use crate::protocol::{BELOW_MAX, BelowWindow, MonitorTask, ShardPlan};
 use crate::stored::{StoredHeader, Unreadable, decode};
 use crate::timeline::Timeline;
 use crate::window::{Asked, Change, Draft, Finished, Ground, PIECES_KEPT_NS, Window, hosts_of};
@@ -108,7 +108,7 @@ pub struct Batch {
 impl Ledger {
     /// An empty ledger of a task.
     pub fn new(terms: Terms, task: MonitorTask) -> Self {
-        let mut ledger = Self {
+        Self {
             inventory: Inventory::new(&task.inventory),
             cursor_ns: aligned_up(task.from_ns, terms.shape.window_ns),
             terms,
@@ -124,14 +124,14 @@ impl Ledger {
             due: BTreeSet::new(),
             newest_ns: None,
             misplaced: 0,
-        };
-        ledger.name_askers();
-        ledger
+        }
     }
 
-    fn name_askers(&mut self) {
-        let shards = self.task.shards.iter();
-        let hosts = shards.flat_map(|shard| shard.hosts.iter().map(|host| (Arc::from(host.as_str()), shard.shard)));
+    /// Who is asked of which hosts from now on.
+    pub fn place(&mut self, shards: &[ShardPlan]) {
+        let hosts = shards
+            .iter()
+            .flat_map(|shard| shard.hosts.iter().map(|host| (Arc::from(host.as_str()), shard.shard)));
         self.askers = hosts.collect();
     }
 
@@ -155,7 +155,6 @@ impl Ledger {
         self.inventory = inventory;
         self.task = task;
         self.forget_moved_origins();
-        self.name_askers();
         if let Some(from_ns) = differs_ns {
             // A span that begins inside of a window concerns it too.
             self.look_again(from_ns.saturating_sub(self.length_ns()) + 1..i64::MAX);

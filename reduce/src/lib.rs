@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod node;
 pub mod origins;
 pub mod pieces;
+pub mod placement;
 pub mod point;
 pub mod profiles;
 pub mod protocol;

@@ -1,7 +1,7 @@
 //! A Reduce as a node: it answers for monitors, by a supervised actor for each version of one.
 //!
 //! ```text
-//! Brain ──ReduceProtocol──► front ──► registry ──► owner of a monitor ──MapProtocol──► Maps
+//! Brain ──ReduceProtocol──► front ──► registry ──► owner of a monitor ──MapProtocol──► Maps ◄── watch
 //!                                                       └──► storage
 //! ```
 //! The registry knows what is installed and refuses deposed Brains; an owner that fails is built anew from its task and
@@ -15,12 +15,13 @@ mod repairs;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use crate::profiles::News;
 use crate::protocol::{ReduceAnswer, ReduceProtocol, ReduceRequest};
 use crate::storage::Storage;
 use configs::monitor::Monitor;
-use lika::actor::{Escalation, Mailbox, Options, Root};
+use lika::actor::{Escalation, Mailbox, Options, RestartLimit, Root};
 use lika::node::{Call, Handler, Refusal, Server, ServerBuilder, Settings};
 use lika::pool::CpuPool;
 use lika::seam::{Clock, Network, Randomness};
@@ -38,6 +39,9 @@ use std::time::Duration;
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// How long requests in hand may take to end when the node stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The watch over Maps is begun again for ever; how often is counted within this.
+const WATCH_WITHIN: Duration = Duration::from_secs(60);
 
 /// How a definition becomes a monitor; `map::definition::definition` is one.
 pub type ReadDefinition = fn(&Definition) -> Result<Monitor, String>;
@@ -75,6 +79,8 @@ struct Shared {
     refused: AtomicU64,
     /// What no Brain has heard of. Borrowed for moments, never across an `await`.
     news: RefCell<News>,
+    /// Which Maps live. Borrowed likewise.
+    guards: RefCell<watch::Guards>,
 }
 
 /// A Reduce that runs.
@@ -96,8 +102,18 @@ pub async fn start(config: ReduceConfig) -> io::Result<ReduceNode> {
         refused: AtomicU64::new(0),
         // Microseconds rise faster than tickets of an earlier life ever did.
         news: RefCell::new(News::new(u64::try_from(config.clock.wall().0 / 1000).unwrap_or(0))),
+        guards: RefCell::default(),
         config: config.clone(),
     });
+    let watched = Rc::clone(&shared);
+    let tireless = Options {
+        restart_limit: RestartLimit {
+            restarts: u32::MAX,
+            within: WATCH_WITHIN,
+        },
+        ..Options::named("watch")
+    };
+    root.spawn(tireless, move || watch::Watch(Rc::clone(&watched)));
     let registry = root.spawn(Options::named("reduce"), move || Registry::new(Rc::clone(&shared)));
     let ReduceConfig {
         identity,

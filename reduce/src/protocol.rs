@@ -1,9 +1,9 @@
 //! Everything a Brain may say to a Reduce, and everything it can hear back: plain data, versioned, bounded.
 //!
-//! A Brain installs monitors, each with its shards and with who is expected when; a Reduce does the rest by itself. All
+//! A Brain installs monitors, each with its Maps and with who is expected when; a Reduce does the rest by itself. All
 //! that it needs to begin anew stands in the task, so a Brain reinstalls it elsewhere from the topology alone.
 
-use map::protocol::{Definition, HostTarget, KeptProfile};
+use map::protocol::{Definition, HostTarget, KeptProfile, MapStatus};
 use map::verdict::HostState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,14 +58,71 @@ pub struct MonitorTask {
     pub until_ns: Option<i64>,
     /// Who is expected, oldest first; the last span that begins at or before a window's start is in force in it (M5).
     pub inventory: Vec<InventorySpan>,
-    /// Which Map counts which hosts. Every host of the newest span is in exactly one.
-    pub shards: Vec<ShardPlan>,
+    /// Where its hosts are counted.
+    pub place: Place,
     /// How long after its end a window below 100 % is still worth repairing, and its pieces worth keeping.
     pub horizon_ns: i64,
     /// What is known of the logs of its hosts, by host (F8): as much as fits into a message, the newest first. No
     /// reason by itself to install anything again.
     #[serde(default)]
     pub profiles: Vec<(String, Vec<KeptProfile>)>,
+}
+
+/// What decides which Map counts which hosts; see [`crate::placement`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The application.
+    pub app: String,
+    /// The log as it is configured.
+    pub path: String,
+    /// All Maps, those that live and those that do not: who guards them knows.
+    pub maps: Vec<MapNode>,
+}
+
+/// A Map, and what is known of where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapNode {
+    /// Its name and address.
+    pub node: NodeAddress,
+    /// Its labels; `zone` is compared with the hosts'.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How a node is taken by who guards it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeLife {
+    /// It has not answered yet.
+    #[default]
+    Unknown,
+    /// It answers.
+    Live,
+    /// It does not, and its work is given to others.
+    Dead,
+}
+
+/// A Map as a Reduce finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapSeen {
+    /// Which.
+    pub map: NodeAddress,
+    /// How it is taken.
+    pub life: NodeLife,
+    /// Since when.
+    pub since_ns: i64,
+    /// Why it is taken for dead.
+    pub why: Option<String>,
+    /// What it says of itself; the last that was heard.
+    pub status: Option<MapStatus>,
+}
+
+/// A shard as it is placed now.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ShardSeen {
+    /// Name of the Map.
+    pub map: String,
+    /// Hosts in it.
+    pub hosts: u64,
 }
 
 /// Who is expected from a time on.
@@ -80,7 +137,7 @@ pub struct InventorySpan {
 }
 
 /// A part of a monitor's hosts, and who counts them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardPlan {
     /// Its number, stable while the placement is.
     pub shard: u32,
@@ -152,6 +209,12 @@ pub struct ReduceStatus {
     /// What Maps have learned and no Brain has heard of.
     #[serde(default)]
     pub news: ProfileNews,
+    /// The Maps of all monitors, by name.
+    #[serde(default)]
+    pub maps: Vec<MapSeen>,
+    /// The Reduce's clock.
+    #[serde(default)]
+    pub now_ns: i64,
 }
 
 /// What Maps have learned (F8), told at each question until it is heard.
@@ -195,6 +258,12 @@ pub struct MonitorStatus {
     pub below_windows: Vec<BelowWindow>,
     /// What keeps it from its Maps or its store, by shard; empty if nothing does.
     pub troubles: Vec<String>,
+    /// Which Maps count how many of its hosts.
+    #[serde(default)]
+    pub shards: Vec<ShardSeen>,
+    /// When whoever owns it last did something, by the Reduce's clock.
+    #[serde(default)]
+    pub worked_ns: i64,
 }
 
 /// A window below 100 %.

@@ -108,7 +108,7 @@ fn plan(node: BrainNode) -> BrainPlan {
         node: peer.node.clone(),
         address: peer.address.clone(),
     };
-    let map = |peer: Peer| brain::topology::MapNode {
+    let map = |peer: Peer| reduce::protocol::MapNode {
         node: address(&peer),
         labels: peer.labels,
     };

@@ -7,32 +7,28 @@ use crate::keeper::chain;
 use crate::ledger::TaskKey;
 use configs::Wholeness;
 use lika::actor::{Context, Failure, Handler};
+use lika::guard::{Guard, Life, Policy};
 use lika::node::{Client, Dialling, Settings};
-use lika::seam::Monotonic;
+use lika::seam::Deadline;
 use reduce::protocol::{MonitorStatus, NodeAddress, ReduceAnswer, ReduceProtocol, ReduceRequest, ReduceStatus};
 use std::time::Duration;
 
 /// How long a Reduce may take to say how it stands.
 const STATUS_PATIENCE: Duration = Duration::from_secs(5);
-/// A Reduce that said nothing for so long is taken for dead: longer than lika takes to notice a dead peer, so that a
-/// short cut of the network moves nothing.
-const DEAD_AFTER: Duration = Duration::from_secs(15);
-
-/// Whether a Reduce gets monitors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
-    Live,
-    Dead,
-}
+/// How long whoever owns a monitor may do nothing before the monitor is given to another Reduce: longer than a Reduce
+/// itself needs to replace an owner that hangs.
+const IDLE_NS_MAX: i64 = 120_000_000_000;
+/// How long a Reduce whose owner did nothing does not get that monitor again.
+const AVOIDED: Duration = Duration::from_secs(600);
 
 pub(super) struct ReduceLink {
     pub(super) node: NodeAddress,
     pub(super) client: Client<ReduceProtocol>,
     pub(super) status: Option<ReduceStatus>,
     pub(super) trouble: Option<String>,
-    pub(super) life: Life,
-    /// When it was last heard; at first when it was made.
-    heard: Monotonic,
+    pub(super) guard: Guard,
+    /// Since when it is taken as it is.
+    pub(super) since_ns: i64,
     /// The last news of what was learned that is written down.
     pub(super) news_kept: u64,
     is_asked: bool,
@@ -55,8 +51,8 @@ impl Planner {
                 client,
                 status: None,
                 trouble: None,
-                life: Life::Live,
-                heard: context.clock().monotonic(),
+                guard: Guard::new(Policy::default(), context.clock().monotonic()),
+                since_ns: context.clock().wall().0,
                 news_kept: 0,
                 is_asked: false,
             });
@@ -65,7 +61,7 @@ impl Planner {
 
     /// Those that live; all of them if none does, since there is nowhere else to go.
     pub(super) fn live_reduces(&self) -> Vec<NodeAddress> {
-        let live = self.reduces.iter().filter(|link| link.life == Life::Live);
+        let live = self.reduces.iter().filter(|link| link.guard.may_work());
         let live: Vec<NodeAddress> = live.map(|link| link.node.clone()).collect();
         if live.is_empty() {
             self.setup.reduces.clone()
@@ -100,21 +96,70 @@ impl Planner {
         }
     }
 
-    /// Notices Reduces that died.
+    /// Notices Reduces that died or came back.
     pub(super) fn watch_reduces(&mut self, context: &mut Context<Planner>) {
-        let now = context.clock().monotonic();
-        let mut died = Vec::new();
+        let (now, wall_ns) = (context.clock().monotonic(), context.clock().wall().0);
+        let mut texts = Vec::new();
         for link in &mut self.reduces {
-            if link.life == Life::Live && now.since(link.heard) >= DEAD_AFTER {
-                link.life = Life::Dead;
-                died.push(link.node.node.clone());
+            link.guard.sees(&link.client.state(), now);
+            if !link.guard.judge(now) {
+                continue;
             }
+            link.since_ns = wall_ns;
+            let node = &link.node.node;
+            texts.push(match link.guard.life() {
+                Life::Dead(why) => format!("reduce {node} is taken for dead: {why}"),
+                Life::Live | Life::Unknown => format!("reduce {node} is there"),
+            });
         }
-        for node in &died {
-            let text = format!("reduce {node} said nothing for {} s", DEAD_AFTER.as_secs());
+        let is_changed = !texts.is_empty();
+        for text in texts {
             self.event(Kind::Node, text, context);
         }
-        if !died.is_empty() {
+        if is_changed {
+            self.plan();
+        }
+    }
+
+    /// Trusts Reduces again that did nothing for a monitor long ago.
+    pub(super) fn end_avoiding(&mut self, context: &Context<Planner>) {
+        let is_over = |(_, until): &mut (usize, Deadline)| context.clock().has_passed(*until);
+        let ended = self.tasks.values_mut().filter_map(|task| task.avoids.take_if(is_over));
+        if ended.count() > 0 {
+            self.plan();
+        }
+    }
+
+    /// Takes a monitor from a Reduce that lives, and whose owner of it does nothing.
+    fn notice_idle(&mut self, reduce: usize, status: &ReduceStatus, context: &mut Context<Planner>) {
+        if self.reduces.iter().filter(|link| link.guard.may_work()).count() < 2 {
+            return;
+        }
+        let until = context.clock().deadline_in(AVOIDED);
+        let mut idle = Vec::new();
+        for monitor in &status.monitors {
+            let key = TaskKey {
+                monitor: monitor.monitor.clone(),
+                version: monitor.version,
+            };
+            let is_idle = monitor.worked_ns > 0 && status.now_ns.saturating_sub(monitor.worked_ns) > IDLE_NS_MAX;
+            let Some(task) = self.tasks.get_mut(&key).filter(|_| is_idle) else {
+                continue;
+            };
+            let is_here = task
+                .installed
+                .as_ref()
+                .is_some_and(|installed| installed.reduce == reduce);
+            if is_here && task.avoids.is_none_or(|(avoided, _)| avoided != reduce) {
+                task.avoids = Some((reduce, until));
+                idle.push(key.monitor);
+            }
+        }
+        if !idle.is_empty() {
+            let names = crate::events::names(idle.iter().map(String::as_str));
+            let node = &self.reduces[reduce].node.node;
+            let text = format!("reduce {node} does nothing for {names}, which others take over");
+            self.event(Kind::Node, text, context);
             self.plan();
         }
     }
@@ -124,21 +169,14 @@ impl Planner {
         let Some(link) = self.reduces.get_mut(reduce) else {
             return;
         };
-        link.heard = context.clock().monotonic();
+        link.guard.hears(context.clock().monotonic());
         link.trouble = None;
-        let was = std::mem::replace(&mut link.life, Life::Live);
-        let is_first = link.status.is_none();
-        let node = link.node.node.clone();
-        if was == Life::Dead || is_first {
-            self.event(Kind::Node, format!("reduce {node} is there"), context);
-        }
+        self.watch_reduces(context);
+        self.notice_idle(reduce, &status, context);
         self.compare(reduce, asked, &status, context);
         self.drop_strangers(reduce, &status, context);
         if let Some(link) = self.reduces.get_mut(reduce) {
             link.status = Some(status);
-        }
-        if was == Life::Dead {
-            self.plan();
         }
         self.act(context);
     }

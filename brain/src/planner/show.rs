@@ -1,10 +1,13 @@
 //! The state of everything, for the console.
 
-use super::{Planner, reduces::is_of};
+use super::Planner;
+use super::reduces::{ReduceLink, is_of};
 use crate::protocol::{BrainState, MonitorState, NodeState};
 use lika::actor::Context;
+use lika::guard::Life;
 use lika::node::ClientState;
-use reduce::protocol::{BELOW_MAX, MonitorStatus};
+use map::protocol::MapStatus;
+use reduce::protocol::{BELOW_MAX, MapSeen, MonitorStatus, NodeAddress, NodeLife};
 use std::collections::BTreeMap;
 
 impl Planner {
@@ -57,43 +60,101 @@ impl Planner {
         state
     }
 
+    /// The Brain itself, the Reduces as it finds them, and the Maps as the Reduces find them.
     fn nodes(&self) -> Vec<NodeState> {
-        let reduces = self.reduces.iter().map(|link| {
-            let unreachable = match link.client.state() {
-                ClientState::Connected(_) => None,
-                ClientState::Connecting => Some("connecting".to_owned()),
-                ClientState::Disconnected { why, .. } => Some(why),
-                ClientState::Closed => Some("closed".to_owned()),
-            };
-            let mut figures = BTreeMap::new();
-            if let Some(status) = &link.status {
-                figures.insert("monitors".to_owned(), status.monitors.len() as u64);
-                figures.insert("revisions_written".to_owned(), status.written);
-                figures.insert("writes_refused".to_owned(), status.refused);
-            }
-            NodeState {
-                node: link.node.clone(),
-                role: reduce::protocol::ROLE.to_owned(),
-                trouble: unreachable.or_else(|| link.trouble.clone()),
-                figures,
-            }
-        });
-        // A Map answers no Brain; its troubles show on the monitors that it counts for.
-        let maps = self.setup.maps.iter().map(|map| {
-            let shards = self.tasks.values().filter_map(|task| task.desired.as_ref());
-            let mine = shards
-                .flat_map(|(_, wanted)| &wanted.shards)
-                .filter(|shard| shard.map == map.node);
-            let inputs: usize = mine.map(|shard| shard.hosts.len()).sum();
-            NodeState {
-                node: map.node.clone(),
-                role: map::protocol::ROLE.to_owned(),
-                trouble: None,
-                figures: BTreeMap::from([("inputs_assigned".to_owned(), inputs as u64)]),
-            }
-        });
-        reduces.chain(maps).collect()
+        let brain = NodeState {
+            node: NodeAddress {
+                node: self.setup.identity.node.clone(),
+                address: self.setup.address.clone(),
+            },
+            role: crate::protocol::ROLE.to_owned(),
+            life: NodeLife::Live,
+            since_ns: Some(self.setup.began_ns),
+            trouble: None,
+            figures: BTreeMap::from([
+                ("epoch".to_owned(), self.epoch),
+                ("tasks".to_owned(), self.tasks.len() as u64),
+            ]),
+        };
+        let reduces = self.reduces.iter().map(reduce_shown);
+        let maps = self.setup.maps.iter().map(|map| self.map_shown(&map.node));
+        std::iter::once(brain).chain(reduces).chain(maps).collect()
     }
+
+    fn map_shown(&self, map: &NodeAddress) -> NodeState {
+        let reduces = self.reduces.iter().filter(|link| link.guard.may_work());
+        let said = reduces.filter_map(|link| {
+            let seen = link.status.iter().flat_map(|status| &status.maps);
+            Some((&link.node.node, seen.into_iter().find(|seen| seen.map == *map)?))
+        });
+        let said: Vec<(&String, &MapSeen)> = said.collect();
+        let with = |life: NodeLife| said.iter().find(|(_, seen)| seen.life == life);
+        let best = with(NodeLife::Live)
+            .or_else(|| with(NodeLife::Dead))
+            .or_else(|| said.first());
+        let dead = said.iter().filter(|(_, seen)| seen.life == NodeLife::Dead);
+        let troubles =
+            dead.map(|(reduce, seen)| format!("{reduce} finds: {}", seen.why.as_deref().unwrap_or_default()));
+        let troubles: Vec<String> = troubles.collect();
+        // Who cannot be reached says nothing of itself any more.
+        let status = said.iter().filter(|(_, seen)| seen.life == NodeLife::Live);
+        let status = status
+            .filter_map(|(_, seen)| seen.status.as_ref())
+            .max_by_key(|status| status.pulls);
+        NodeState {
+            node: map.clone(),
+            role: map::protocol::ROLE.to_owned(),
+            life: best.map_or(NodeLife::Unknown, |(_, seen)| seen.life),
+            since_ns: best.map(|(_, seen)| seen.since_ns),
+            trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
+            figures: status.map(map_figures).unwrap_or_default(),
+        }
+    }
+}
+
+fn reduce_shown(link: &ReduceLink) -> NodeState {
+    let (life, dead) = match link.guard.life() {
+        Life::Unknown => (NodeLife::Unknown, None),
+        Life::Live => (NodeLife::Live, None),
+        Life::Dead(why) => (NodeLife::Dead, Some(why.clone())),
+    };
+    let unreachable = match link.client.state() {
+        ClientState::Connected(_) => None,
+        ClientState::Connecting => Some("connecting".to_owned()),
+        ClientState::Disconnected { why, .. } => Some(why),
+        ClientState::Closed => Some("closed".to_owned()),
+    };
+    let mut figures = BTreeMap::new();
+    if let Some(status) = &link.status {
+        figures.insert("monitors".to_owned(), status.monitors.len() as u64);
+        figures.insert("revisions_written".to_owned(), status.written);
+        figures.insert("writes_refused".to_owned(), status.refused);
+    }
+    NodeState {
+        node: link.node.clone(),
+        role: reduce::protocol::ROLE.to_owned(),
+        life,
+        since_ns: Some(link.since_ns),
+        trouble: dead.or(unreachable).or_else(|| link.trouble.clone()),
+        figures,
+    }
+}
+
+fn map_figures(status: &MapStatus) -> BTreeMap<String, u64> {
+    let figures = [
+        ("tasks", status.tasks),
+        ("inputs", status.inputs),
+        ("inputs_unshared", status.inputs_unshared),
+        ("inputs_paused", status.inputs_paused),
+        ("pulls", status.pulls),
+        ("pulls_failed", status.pulls_failed),
+        ("bytes", status.bytes),
+        ("records", status.records),
+        ("held_bytes", status.held_bytes),
+        ("pull_us_sum", status.pull_us_sum),
+        ("pull_us_max", status.pull_us_max),
+    ];
+    figures.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 fn add(state: &mut MonitorState, said: &MonitorStatus) {
@@ -101,4 +162,7 @@ fn add(state: &mut MonitorState, said: &MonitorStatus) {
     state.below += said.below;
     state.below_windows.extend(said.below_windows.iter().cloned());
     state.troubles.extend(said.troubles.iter().cloned());
+    state.shards.extend(said.shards.iter().cloned());
+    state.shards.sort();
+    state.shards.dedup();
 }

@@ -4,9 +4,9 @@ use super::{Planner, PlannerSetup};
 use crate::keeper::{Known, KnownTask};
 use crate::leases::ceil_to;
 use crate::ledger::TaskKey;
-use crate::topology::{Placement, Spec, place};
+use crate::topology::reduce_of;
 use lika::seam::Deadline;
-use reduce::protocol::{InventorySpan, MonitorTask, NodeAddress};
+use reduce::protocol::{InventorySpan, MonitorTask, NodeAddress, Place};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -55,6 +55,8 @@ pub(super) struct Task {
     pub(super) is_busy: bool,
     pub(super) is_repairing: bool,
     pub(super) failures: u32,
+    /// A Reduce that did nothing for it, and until when it does not get it.
+    pub(super) avoids: Option<(usize, Deadline)>,
     /// Nothing is told before, after a failure.
     pub(super) not_before: Option<Deadline>,
     pub(super) trouble: Option<String>,
@@ -76,6 +78,7 @@ impl Task {
             is_busy: false,
             is_repairing: false,
             failures: 0,
+            avoids: None,
             not_before: None,
             trouble: None,
             is_auditing: false,
@@ -179,15 +182,10 @@ fn desired(
     let (From::Ns(from_ns), Stage::Wanted) = (task.from, task.stage) else {
         return None;
     };
-    let spec = Spec {
-        monitor: &key.monitor,
-        app: inventory,
-        path,
-        hosts: &spans.last()?.hosts,
-    };
-    let Placement { reduce, shards } = place(&spec, live, &setup.maps);
-    let reduce = reduce?;
-    let place = setup.reduces.iter().position(|node| *node == reduce)?;
+    let avoided = task.avoids.and_then(|(reduce, _)| setup.reduces.get(reduce));
+    let others: Vec<NodeAddress> = live.iter().filter(|node| Some(*node) != avoided).cloned().collect();
+    let reduce = reduce_of(&key.monitor, if others.is_empty() { live } else { &others })?;
+    let reduce = setup.reduces.iter().position(|node| node == reduce)?;
     let wanted = MonitorTask {
         monitor: key.monitor.clone(),
         version: key.version,
@@ -196,12 +194,16 @@ fn desired(
         from_ns,
         until_ns: task.known.lease.until_ns,
         inventory: spans.to_vec(),
-        shards,
+        place: Place {
+            app: inventory.clone(),
+            path: path.clone(),
+            maps: setup.maps.clone(),
+        },
         horizon_ns: setup.horizon_ns,
         // They are added when it is told: a new one is no reason to tell it again.
         profiles: Vec::new(),
     };
-    Some((place, wanted))
+    Some((reduce, wanted))
 }
 
 /// The first time of which a task may have to say something.

@@ -2,7 +2,6 @@
 
 use brain::process::{Brain, BrainConfig, StartError, start};
 use brain::protocol::{BrainAnswer, BrainProtocol, BrainRequest, BrainState};
-use brain::topology::MapNode;
 use brain::windows::WindowStore;
 use lika::node::{Call, Client, Dialling, Handler, Refusal, Server, ServerBuilder, Settings};
 use lika::seam::{BoxedFuture, Clock, MemoryNetwork, Randomness, WallNs};
@@ -10,8 +9,8 @@ use lika::wire::{Identity, Token};
 use map::verdict::HostState;
 use reduce::point::WindowState;
 use reduce::protocol::{
-    BelowWindow, LearnedProfile, MonitorStatus, MonitorTask, NodeAddress, ProfileNews, ReduceAnswer, ReduceProtocol,
-    ReduceRequest, ReduceStatus,
+    BelowWindow, LearnedProfile, MapNode, MonitorStatus, MonitorTask, NodeAddress, ProfileNews, ReduceAnswer,
+    ReduceProtocol, ReduceRequest, ReduceStatus,
 };
 use reduce::stored::{HostTable, StoredHeader, encode};
 use std::collections::BTreeMap;
@@ -42,6 +41,8 @@ pub struct Told {
     /// What it says of every monitor.
     pub below: Vec<BelowWindow>,
     pub newest_ns: Option<i64>,
+    /// When its owners last did something; now, if it isn't said.
+    pub worked_ns: Option<i64>,
     /// What it answers to installations instead of `Done`.
     pub refuse: Option<ReduceAnswer>,
     /// What it says was learned, until it is heard: by ticket.
@@ -118,6 +119,8 @@ impl Handler<ReduceProtocol> for Reduce {
                     below: told.below.len() as u64,
                     below_windows: told.below.clone(),
                     troubles: Vec::new(),
+                    shards: Vec::new(),
+                    worked_ns: told.worked_ns.unwrap_or(self.clock.wall().0),
                 };
                 ReduceAnswer::Status(ReduceStatus {
                     monitors: told.installed.values().map(status).collect(),
@@ -127,6 +130,8 @@ impl Handler<ReduceProtocol> for Reduce {
                         ticket: told.news.last_key_value().map_or(0, |(ticket, _)| *ticket),
                         learned: told.news.values().cloned().collect(),
                     },
+                    maps: Vec::new(),
+                    now_ns: self.clock.wall().0,
                 })
             }
         })

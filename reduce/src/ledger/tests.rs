@@ -1,7 +1,7 @@
 //! The ledger with a store in memory, case by case.
 
 use super::*;
-use crate::protocol::{InventorySpan, NodeAddress, ShardPlan};
+use crate::protocol::{InventorySpan, NodeAddress, Place, ShardPlan};
 use crate::stored::StoredHeader;
 use crate::testing::{MONITOR, MemoryStore, SECOND_NS, cell, counts, report, run, shape, target};
 use crate::window::{BODY_BYTES_MAX, PATIENCE_NS, PIECES_KEPT_NS};
@@ -17,7 +17,6 @@ pub(super) fn task(spans: &[(i64, &[&str])]) -> MonitorTask {
         version: at as u64 + 1,
         hosts: hosts.iter().map(|host| target(host)).collect(),
     };
-    let newest = spans.last().map_or(&[][..], |(_, hosts)| hosts);
     MonitorTask {
         monitor: "pay".to_owned(),
         version: 7,
@@ -26,17 +25,27 @@ pub(super) fn task(spans: &[(i64, &[&str])]) -> MonitorTask {
         from_ns: 0,
         until_ns: None,
         inventory: spans.iter().enumerate().map(span).collect(),
-        shards: vec![ShardPlan {
-            shard: 3,
-            map: NodeAddress {
-                node: "map-1".to_owned(),
-                address: "map:1".to_owned(),
-            },
-            hosts: newest.iter().map(|host| target(host).host).collect(),
-        }],
+        place: Place {
+            app: "shop".to_owned(),
+            path: "/l".to_owned(),
+            maps: Vec::new(),
+        },
         horizon_ns: DAY_NS,
         profiles: Vec::new(),
     }
+}
+
+/// All hosts of the newest span on one Map.
+pub(super) fn shards(task: &MonitorTask) -> Vec<ShardPlan> {
+    let newest = task.inventory.last().map_or(&[][..], |span| &span.hosts);
+    vec![ShardPlan {
+        shard: 3,
+        map: NodeAddress {
+            node: "map-1".to_owned(),
+            address: "map:1".to_owned(),
+        },
+        hosts: newest.iter().map(|target| target.host.clone()).collect(),
+    }]
 }
 
 /// A ledger, driven as the node drives it.
@@ -60,6 +69,7 @@ impl Desk {
             grace_ns: SECOND_NS,
         };
         let mut ledger = Ledger::new(terms, task);
+        ledger.place(&shards(ledger.task()));
         for stored in store.windows_now("pay", &(i64::MIN..i64::MAX), usize::MAX) {
             ledger.restore(&stored).expect("reads");
         }
@@ -389,6 +399,7 @@ fn a_host_that_is_renamed_is_not_counted_under_both_names() {
         desk.check(1, WindowState::Settled, &[Ok, Ok], 12);
         let mut changed = task(&[(0, &["a", old]), (1, &["a", new])]);
         changed.epoch = 2;
+        desk.ledger.place(&shards(&changed));
         desk.ledger.change_task(changed);
         desk.flush();
         assert_eq!(desk.header(1).withdrawn, [("b".to_owned(), Left)]);
@@ -409,6 +420,7 @@ fn a_changed_inventory_reopens_what_it_speaks_of() {
     desk.check(1, WindowState::Settled, &[Ok, Ok], 12);
     let mut changed = task(&[(0, &["a", "b"]), (1, &["a", "c"])]);
     changed.epoch = 2;
+    desk.ledger.place(&shards(&changed));
     desk.ledger.change_task(changed);
     desk.flush();
     desk.check(0, WindowState::Settled, &[Ok, Ok], 12);
@@ -557,6 +569,7 @@ fn a_task_without_history_leaves_what_was_published() {
         .hear(1, say("b", 0, 2, Ok, Provisional));
     let mut changed = task(&[(0, &["a", "b"]), (1, &["a", "b", "c"])]);
     changed.inventory.remove(0);
+    desk.ledger.place(&shards(&changed));
     desk.ledger.change_task(changed);
     desk.flush();
     desk.check(0, WindowState::Provisional, &[Ok, Ok], 9);

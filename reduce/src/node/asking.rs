@@ -3,6 +3,7 @@
 use super::owner::{BACKOFF, Note, Owner};
 use super::shard::{CALL_PATIENCE, COLLECT_PATIENCE, Shard};
 use crate::ledger::{RereadPlan, Touched};
+use crate::placement;
 use crate::protocol::ShardPlan;
 use crate::window::Asked;
 use lika::actor::Context;
@@ -18,6 +19,11 @@ use std::time::Duration;
 const PAUSE_SHORT: Duration = Duration::from_millis(100);
 /// The pause while nothing but open windows grows: they are written about twice a second.
 const PAUSE_LONG: Duration = Duration::from_millis(500);
+/// How long after a window's end and grace a Map that answers may leave all hosts of a shard without a word: longer than
+/// its own patience with an agent, and than it needs to begin a reader anew that hangs.
+const WORDLESS_NS: i64 = 60_000_000_000;
+/// How long such a Map is avoided.
+const AVOIDED_NS: i64 = 60_000_000_000;
 /// How long a Map may read windows apart from the stream.
 const REREAD_PATIENCE: Duration = Duration::from_secs(120);
 /// How long to wait before a Map that calls a definition invalid is asked again: it may have been replaced.
@@ -41,7 +47,7 @@ impl Owner {
         let is_ready = self.ledger.as_ref().is_some_and(|ledger| ledger.knows_recent(now_ns));
         if !self.asks && is_ready && self.deposed_by.is_none() {
             self.asks = true;
-            for plan in self.task().shards {
+            for plan in self.placed() {
                 self.begin_shard(plan, context);
             }
         }
@@ -55,12 +61,55 @@ impl Owner {
         self.install(number, context);
     }
 
-    /// The task changed: shards that went are removed, others are installed anew, which a Map takes as a change.
-    pub(super) fn change_shards(&mut self, context: &mut Context<Self>) {
+    /// Places the hosts on the Maps that live.
+    pub(super) fn placed(&mut self) -> Vec<ShardPlan> {
+        let now_ns = self.now_ns();
+        self.avoided.retain(|_, until_ns| now_ns < *until_ns);
+        let plans = {
+            let (task, guards) = (self.newest(), self.shared.guards.borrow());
+            let maps = guards.living(&task.place.maps, |address| self.avoided.contains_key(address));
+            let newest = task.inventory.iter().max_by_key(|span| (span.from_ns, span.version));
+            placement::shards(&task.place, newest.map_or(&[], |span| &span.hosts), &maps)
+        };
+        self.placed_at = self.shared.guards.borrow().turn();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.place(&plans);
+        }
+        plans
+    }
+
+    /// Looks whether hosts are to be counted elsewhere: a Map died, came back, or said nothing of a shard for too long.
+    pub(super) fn watch_shards(&mut self, context: &mut Context<Self>) {
         if !self.asks {
             return;
         }
-        let plans = self.task().shards;
+        let (now_ns, before) = (self.now_ns(), self.avoided.len());
+        self.avoided.retain(|_, until_ns| now_ns < *until_ns);
+        let mut is_changed = self.avoided.len() != before || self.placed_at != self.shared.guards.borrow().turn();
+        let (length_ns, grace_ns) = self.edges();
+        let is_over = self.newest().until_ns.is_some_and(|until_ns| until_ns <= now_ns);
+        let patience_ns = length_ns.saturating_add(grace_ns).saturating_add(WORDLESS_NS);
+        for shard in self.shards.values().filter(|_| !is_over) {
+            let address = &shard.plan.map.address;
+            let is_wordless = shard.is_wordless(now_ns, patience_ns);
+            if is_wordless && self.shared.guards.borrow().is_live(address) && !self.avoided.contains_key(address) {
+                tracing::warn!(monitor = %self.newest().monitor, map = %shard.plan.map.node, "a map is avoided");
+                self.avoided.insert(address.clone(), now_ns.saturating_add(AVOIDED_NS));
+                is_changed = true;
+            }
+        }
+        if is_changed {
+            self.change_shards(false, context);
+        }
+    }
+
+    /// Shards that went are removed, others are installed anew, which a Map takes as a change: all of them if the task
+    /// changed, else those that have other hosts now.
+    pub(super) fn change_shards(&mut self, all: bool, context: &mut Context<Self>) {
+        if !self.asks {
+            return;
+        }
+        let plans = self.placed();
         let stays = |shard: &Shard| {
             plans
                 .iter()
@@ -84,6 +133,7 @@ impl Owner {
         for plan in plans {
             match self.shards.get_mut(&plan.shard) {
                 None => self.begin_shard(plan, context),
+                Some(shard) if !all && shard.plan == plan => {}
                 Some(shard) => {
                     let number = plan.shard;
                     self.serials += 1;
@@ -252,6 +302,9 @@ impl Owner {
             return;
         };
         let was_in_trouble = shard.trouble.take().is_some();
+        if !collected.reports.is_empty() {
+            shard.word_ns = now_ns;
+        }
         shard.failures = 0;
         let touched = ledger.take_stream(number, shard.memory, collected.reports);
         let wait = match collected.more {

@@ -9,7 +9,7 @@ use super::shard::Shard;
 use crate::inventory::Roll;
 use crate::ledger::{Batch, Ledger, RereadPlan, Terms};
 use crate::profiles::HostProfiles;
-use crate::protocol::{InventorySpan, MonitorStatus, MonitorTask};
+use crate::protocol::{InventorySpan, MonitorStatus, MonitorTask, ShardSeen};
 use crate::stored::{DEFINITION, HOSTS, SHAPE, decode, encode};
 use crate::window::{Change, Finished};
 use lika::actor::{Actor, Context, Failure, Handler, Message, ProgressHandle};
@@ -95,6 +95,10 @@ pub(super) struct Owner {
     pub(super) shards: BTreeMap<u32, Shard>,
     /// Whether the shards were begun to be asked.
     pub(super) asks: bool,
+    /// [`super::watch::Guards::turn`] when they were placed.
+    pub(super) placed_at: u64,
+    /// Maps that left a shard without any word for too long, by address, and until when they are avoided.
+    pub(super) avoided: BTreeMap<String, i64>,
     /// Numbers installations and questions.
     pub(super) serials: u64,
     pub(super) repairs: Repairs,
@@ -141,6 +145,8 @@ impl Owner {
             below: 0,
             below_windows: Vec::new(),
             troubles: vec!["it is being loaded from the store".to_owned()],
+            shards: Vec::new(),
+            worked_ns: shared.config.clock.wall().0,
         };
         drop(task);
         Self {
@@ -152,6 +158,8 @@ impl Owner {
             owes_documents: true,
             shards: BTreeMap::new(),
             asks: false,
+            placed_at: 0,
+            avoided: BTreeMap::new(),
             serials: 0,
             repairs: Repairs::default(),
             deposed_by: None,
@@ -263,6 +271,8 @@ impl Owner {
         }
         if self.ledger.is_none() {
             self.ledger = Some(self.load().await?);
+            // Who will be asked: until then its hosts are open, not missing.
+            self.placed();
         }
         let Some(mut ledger) = self.ledger.take() else {
             return Ok(());
@@ -290,6 +300,7 @@ impl Owner {
         }
         self.flush_soon(context);
         self.begin_asking(context);
+        self.watch_shards(context);
         self.tick_in_time(context);
     }
 
@@ -444,7 +455,7 @@ impl Owner {
         }
         if let Some(ledger) = &mut self.ledger {
             ledger.change_task(task);
-            self.change_shards(context);
+            self.change_shards(true, context);
         }
         self.tick_at(self.now_ns(), context);
     }
@@ -469,6 +480,9 @@ impl Owner {
         let shards = self.shards.values();
         let of_shard = |shard: &Shard| Some(format!("shard {}: {}", shard.plan.shard, shard.trouble.as_ref()?));
         troubles.extend(shards.filter_map(of_shard));
+        troubles.extend(self.avoided.keys().map(|address| {
+            format!("its map at {address} said nothing of its hosts for too long, and is avoided for a while")
+        }));
         let ledger = self.ledger.as_ref();
         if ledger.is_none() && troubles.is_empty() {
             troubles.push("it is being loaded from the store".to_owned());
@@ -493,7 +507,21 @@ impl Owner {
             below,
             below_windows,
             troubles,
+            shards: self.shards_seen(),
+            worked_ns: self.now_ns(),
         });
+    }
+
+    fn shards_seen(&self) -> Vec<ShardSeen> {
+        let mut hosts: BTreeMap<&str, u64> = BTreeMap::new();
+        for shard in self.shards.values() {
+            *hosts.entry(&shard.plan.map.node).or_default() += shard.plan.hosts.len() as u64;
+        }
+        let seen = hosts.into_iter().map(|(map, hosts)| ShardSeen {
+            map: map.to_owned(),
+            hosts,
+        });
+        seen.collect()
     }
 }
 

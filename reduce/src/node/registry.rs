@@ -75,6 +75,7 @@ impl Registry {
         if let Some(known) = self.installed.get(&key) {
             self.give(&known.profiles, given, &task);
             known.task.replace(task);
+            self.guard();
             return match known.owner.tell_when_room(Note::Changed).await {
                 Ok(()) => ReduceAnswer::Done,
                 Err(_gone) => ReduceAnswer::Unknown,
@@ -103,7 +104,14 @@ impl Registry {
         });
         let installed = Installed { task, profiles, owner };
         self.installed.insert(key, installed);
+        self.guard();
         ReduceAnswer::Done
+    }
+
+    /// Watches the Maps of what is installed.
+    fn guard(&self) {
+        let tasks: Vec<_> = self.installed.values().map(|known| known.task.borrow()).collect();
+        self.shared.guard_only(tasks.iter().flat_map(|task| &task.place.maps));
     }
 
     /// Takes what a Brain keeps of a task's hosts; what it does not know is told it again.
@@ -124,6 +132,7 @@ impl Registry {
         if let Some(known) = self.installed.remove(&key) {
             // An owner that is gone has nothing to be removed.
             let _gone = known.owner.tell_when_room(Note::Remove).await;
+            self.guard();
         }
         ReduceAnswer::Done
     }
@@ -148,6 +157,8 @@ impl Registry {
             written: self.shared.written.load(Ordering::Relaxed),
             refused: self.shared.refused.load(Ordering::Relaxed),
             news: self.shared.news.borrow_mut().hand_out(),
+            maps: self.shared.guards.borrow().seen(),
+            now_ns: self.shared.config.clock.wall().0,
         }
     }
 }
@@ -164,6 +175,8 @@ fn status_of(known: &Installed) -> MonitorStatus {
         below: 0,
         below_windows: Vec::new(),
         troubles: Vec::new(),
+        shards: Vec::new(),
+        worked_ns: 0,
     });
     if let LifeState::BackingOff(exit) | LifeState::Ended(exit) = known.owner.observe().life {
         status.troubles.push(format!("its owner {exit}; it is built anew"));

@@ -40,6 +40,8 @@ pub(super) struct Shard {
     waits: Option<Duration>,
     /// Since when it is asked.
     pub(super) since_ns: i64,
+    /// When something was last heard of its hosts.
+    pub(super) word_ns: i64,
     /// Failures in a row.
     pub(super) failures: u32,
     /// What keeps it from being collected.
@@ -58,6 +60,7 @@ impl Shard {
             unsaved: Touched::new(),
             waits: None,
             since_ns: i64::MIN,
+            word_ns: i64::MIN,
             failures: 0,
             trouble: None,
         }
@@ -68,6 +71,12 @@ impl Shard {
         self.memory = memory;
         (self.acked, self.heard, self.waits) = (0, 0, None);
         self.unsaved.clear();
+    }
+
+    /// Whether it is asked, and nothing was heard of its hosts for so long.
+    pub(super) fn is_wordless(&self, now_ns: i64, patience_ns: i64) -> bool {
+        let since_ns = self.since_ns.max(self.word_ns);
+        since_ns != i64::MIN && now_ns.saturating_sub(since_ns) > patience_ns && !self.plan.hosts.is_empty()
     }
 
     pub(super) fn collect(&self, id: TaskId, epoch: u64) -> CollectRequest {

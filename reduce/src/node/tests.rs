@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::point::WindowState;
-use crate::protocol::{InventorySpan, MonitorStatus, MonitorTask, NodeAddress, ReduceStatus, ShardPlan};
+use crate::protocol::{InventorySpan, MapNode, MonitorStatus, MonitorTask, NodeAddress, Place, ReduceStatus};
 use crate::stored::{DEFINITION, HOSTS, SHAPE};
 use crate::testing::{MONITOR, MemoryStore, SECOND_NS, cell, report, run, shape, target};
 use HostState::{Behind, NoFile, Ok as Counted, OkSilent, Timeout, Unreachable};
@@ -300,6 +300,16 @@ fn ns(at_s: i64) -> i64 {
     (BEGIN_S + at_s) * SECOND_NS
 }
 
+fn map_node(node: &str, address: &str) -> MapNode {
+    MapNode {
+        node: NodeAddress {
+            node: node.to_owned(),
+            address: address.to_owned(),
+        },
+        labels: BTreeMap::new(),
+    }
+}
+
 fn task(epoch: u64, hosts: &[&str]) -> MonitorTask {
     MonitorTask {
         monitor: "pay".to_owned(),
@@ -313,14 +323,11 @@ fn task(epoch: u64, hosts: &[&str]) -> MonitorTask {
             version: hosts.len() as u64,
             hosts: hosts.iter().map(|host| target(host)).collect(),
         }],
-        shards: vec![ShardPlan {
-            shard: 3,
-            map: NodeAddress {
-                node: "map-1".to_owned(),
-                address: "map:1".to_owned(),
-            },
-            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-        }],
+        place: Place {
+            app: "shop".to_owned(),
+            path: "/l".to_owned(),
+            maps: vec![map_node("map-1", "map:1")],
+        },
         horizon_ns: 86_400 * SECOND_NS,
         profiles: Vec::new(),
     }
@@ -621,7 +628,6 @@ fn changed_tasks_are_taken_in_place_and_removed_ones_leave_their_maps() {
             version: 2,
             hosts: vec![target("a"), target("b")],
         });
-        changed.shards[0].hosts.push("b".to_owned());
         stage.install(changed).await;
         stage
             .until("its map has both hosts", async |stage| {

@@ -106,7 +106,7 @@ impl Nodes {
             texts: texts(&agent_address, monitors),
             store: store.local_address().to_owned(),
             reduces: vec![node(REDUCE, reduce.local_address())],
-            maps: vec![brain::topology::MapNode {
+            maps: vec![reduce::protocol::MapNode {
                 node: node(MAP, &map_address),
                 labels: std::collections::BTreeMap::new(),
             }],
