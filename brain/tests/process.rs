@@ -317,6 +317,28 @@ fn a_dead_reduce_loses_its_monitors_under_a_new_epoch() {
 }
 
 #[test]
+fn a_reduce_that_answers_and_does_nothing_for_a_monitor_loses_it() {
+    play(2, async |mut stage| {
+        stage.start().await;
+        let owner = |stage: &stage::Stage| stage.reduces.iter().position(|reduce| !reduce.tasks().is_empty());
+        stage.until("installed", || owner(&stage).is_some()).await;
+        let first = owner(&stage).expect("an owner");
+        stage.reduces[first].told().worked_ns = Some(NOW);
+        let other = &stage.reduces[1 - first];
+        stage.until("it moved", || !other.tasks().is_empty()).await;
+        assert!(other.told().installed.values().all(|task| task.epoch == 2));
+        stage
+            .until("the first was told", || stage.reduces[first].tasks().is_empty())
+            .await;
+        let state = stage.ask_as_console().await;
+        let is_told =
+            |event: &brain::protocol::Event| event.text.contains("does nothing for pay, which others take over");
+        assert!(state.events.iter().any(is_told), "{:?}", state.events);
+        stage.stop().await;
+    });
+}
+
+#[test]
 fn one_brain_at_a_time_and_each_start_outranks_the_last() {
     play(1, async |mut stage| {
         stage.start().await;

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
 mod profiles;
+mod watch;
 
 const PATIENCE: Duration = Duration::from_secs(100);
 const BEGIN_S: i64 = 1_000;
