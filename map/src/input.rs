@@ -81,6 +81,8 @@ pub struct Subscription {
     pub plan: Arc<Plan>,
     /// The first window that is asked for.
     pub from_ns: i64,
+    /// As in [`crate::protocol::InputTarget::proved_ns`].
+    pub proved_ns: i64,
     /// Windows that start at or behind this are not asked for.
     pub until_ns: Option<i64>,
     /// What is known of the input's generations already (F8).

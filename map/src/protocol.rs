@@ -82,6 +82,9 @@ pub struct InputTarget {
     pub target: HostTarget,
     /// The first window that is asked of it.
     pub from_ns: i64,
+    /// Windows that start before this were proved by another reader, which saw what is gone meanwhile; they are asked
+    /// again for what may still come.
+    pub proved_ns: i64,
     /// What is known of its generations, at most [`PROFILES_MAX`] (F8).
     #[serde(default)]
     pub profiles: Vec<KeptProfile>,

@@ -95,6 +95,8 @@ pub(super) struct Moment {
     pub(super) delay_ns: i64,
     /// The first window that anybody asks for.
     pub(super) from_ns: i64,
+    /// The first that nobody has proved.
+    pub(super) proved_ns: i64,
 }
 
 impl Generation {
@@ -239,9 +241,9 @@ impl Generations {
             .into_iter()
             .any(|mtime_ns| second(*mtime_ns) == second(listed.mtime_ns));
         let written_ns = listed.mtime_ns.saturating_add(SECOND_NS);
-        if !was_read && moment.before_ns.is_none() && written_ns > moment.from_ns {
+        if !was_read && moment.before_ns.is_none() && written_ns > moment.proved_ns {
             let detail = format!("{} is compressed, which is not read yet", listed.path);
-            self.lose(moment.from_ns, written_ns, detail);
+            self.lose(moment.proved_ns, written_ns, detail);
         }
     }
 
@@ -284,7 +286,7 @@ impl Generations {
         if is_copy || known.listed.size == 0 || (rested && known.is_through) {
             return self.orphan(known, moment, None);
         }
-        let unread_from = if known.is_through { i64::MAX } else { moment.from_ns };
+        let unread_from = if known.is_through { i64::MAX } else { moment.proved_ns };
         let from_ns = moment.before_ns.unwrap_or(moment.t_ns).saturating_sub(moment.delay_ns);
         let detail = format!(
             "{} was removed before it was known to be read to its end",

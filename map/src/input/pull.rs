@@ -158,6 +158,7 @@ impl Stream {
             before_ns: self.last_t_ns,
             delay_ns: self.delay_ns(None, t_ns),
             from_ns: self.first_asked_ns(),
+            proved_ns: self.first_unproved_ns(),
         }
     }
 

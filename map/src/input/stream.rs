@@ -178,6 +178,15 @@ impl Stream {
         starts.min().unwrap_or(i64::MAX)
     }
 
+    /// The first window that nobody has proved: bytes that were gone before the first look concern no earlier one.
+    pub(super) fn first_unproved_ns(&self) -> i64 {
+        let starts = self
+            .subscribed
+            .iter()
+            .map(|it| it.subscription.from_ns.max(it.subscription.proved_ns));
+        starts.min().unwrap_or(i64::MAX)
+    }
+
     /// The greatest lateness bound of all monitors.
     pub(super) fn lateness_ns(&self, learned: Option<&Learned>) -> i64 {
         let of = |subscribed: &Subscribed| match learned {

@@ -79,6 +79,7 @@ impl TaskEntry {
             monitor: Arc::clone(&self.compiled.monitor),
             plan: Arc::clone(&self.compiled.plan),
             from_ns: self.first_ns(place),
+            proved_ns: place.input.proved_ns,
             until_ns: self.until_ns,
             profiles: place.input.profiles.as_slice().into(),
         }

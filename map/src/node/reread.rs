@@ -77,6 +77,7 @@ async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> H
         monitor: Arc::clone(monitor),
         plan: Arc::clone(&windows.compiled.plan),
         from_ns: windows.from_ns,
+        proved_ns: windows.from_ns,
         until_ns: Some(windows.to_ns),
     };
     let now_ns = node.config.clock.wall().0;

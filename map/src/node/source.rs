@@ -52,6 +52,7 @@ impl Wanted {
     pub(super) fn resumed(&self) -> Subscription {
         Subscription {
             from_ns: self.subscription.from_ns.max(self.resume_ns),
+            proved_ns: self.subscription.proved_ns.max(self.resume_ns),
             ..(*self.subscription).clone()
         }
     }

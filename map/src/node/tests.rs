@@ -227,6 +227,7 @@ fn input(host: &str, address: &str) -> InputTarget {
             labels: BTreeMap::new(),
         },
         from_ns: START_NS,
+        proved_ns: START_NS,
         profiles: Vec::new(),
     }
 }

@@ -278,6 +278,7 @@ impl Scene {
     pub fn reread(&mut self, from_ns: i64, to_ns: i64) -> Kept {
         let subscription = Subscription {
             from_ns,
+            proved_ns: from_ns,
             until_ns: Some(to_ns),
             ..self.subscription.clone()
         };
@@ -358,6 +359,7 @@ pub fn subscription(mql: &str, from_ns: i64) -> Subscription {
         monitor: Arc::new(monitor),
         plan: Arc::new(plan),
         from_ns,
+        proved_ns: from_ns,
         until_ns: None,
         profiles: Arc::default(),
     }

@@ -5,12 +5,12 @@ use super::shard::{CALL_PATIENCE, COLLECT_PATIENCE, Shard};
 use crate::ledger::{RereadPlan, Touched};
 use crate::placement;
 use crate::protocol::ShardPlan;
-use crate::window::Asked;
+use crate::window::{Asked, PIECES_KEPT_NS};
 use lika::actor::Context;
 use lika::node::CallError;
 use map::protocol::{
-    Collected, HostReport, HostTarget, InputTarget, KeptProfile, MapAnswer, MapRequest, RereadRequest, ShardTask,
-    TaskId,
+    Collected, Definition, HostReport, HostTarget, InputTarget, KeptProfile, MapAnswer, MapRequest, RereadRequest,
+    ShardTask, TaskId,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +19,10 @@ use std::time::Duration;
 const PAUSE_SHORT: Duration = Duration::from_millis(100);
 /// The pause while nothing but open windows grows: they are written about twice a second.
 const PAUSE_LONG: Duration = Duration::from_millis(500);
+/// So far before the first window that is not proved a Map that remembers nothing begins: as long as any delay that is
+/// learned. What a writer held back for longer than the monitor's delay comes into windows that had settled; the Map
+/// that was there would have counted it, and so must the one that takes its place.
+const LATER_NS: i64 = 900_000_000_000;
 /// How long after a window's end and grace a Map that answers may leave all hosts of a shard without a word: longer than
 /// its own patience with an agent, and than it needs to begin a reader anew that hangs.
 const WORDLESS_NS: i64 = 60_000_000_000;
@@ -178,14 +182,22 @@ impl Owner {
         let (Some(shard), Some(ledger)) = (self.shards.get(&number), &self.ledger) else {
             return;
         };
-        let from = ledger.first_windows(&shard.plan.hosts, now_ns);
+        let proved = ledger.first_windows(&shard.plan.hosts, now_ns);
+        let margin_ns = match task.definition {
+            // What a host samples of itself comes at once or never.
+            Definition::System => 0,
+            Definition::Yaml(_) => LATER_NS,
+        };
+        let earliest_ns = task.from_ns.max(now_ns.saturating_sub(PIECES_KEPT_NS));
         let targets = targets(&task.inventory);
         let profiles = self.profiles.borrow().of(shard.plan.hosts.iter().map(String::as_str));
         let mut profiles: BTreeMap<String, Vec<KeptProfile>> = profiles.into_iter().collect();
-        let inputs = from.into_iter().filter_map(|(host, from_ns)| {
+        let inputs = proved.into_iter().filter_map(|(host, proved_ns)| {
+            let from_ns = proved_ns.saturating_sub(margin_ns).max(earliest_ns).min(proved_ns);
             Some(InputTarget {
                 target: (*targets.get(host.as_str())?).clone(),
                 from_ns,
+                proved_ns,
                 profiles: profiles.remove(host.as_str()).unwrap_or_default(),
             })
         });

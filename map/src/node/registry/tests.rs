@@ -22,6 +22,7 @@ fn target(host: &str, address: &str) -> InputTarget {
             labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
         },
         from_ns: 12_000_000_000,
+        proved_ns: 12_000_000_000,
         profiles: Vec::new(),
     }
 }

@@ -75,6 +75,7 @@ fn subscription(monitor: &str, from_ns: i64) -> Subscription {
         monitor: compiled.monitor,
         plan: compiled.plan,
         from_ns,
+        proved_ns: from_ns,
         until_ns: None,
         profiles: Arc::default(),
     }
