@@ -25,10 +25,13 @@ pub struct Policy {
     pub rest_max: Duration,
     /// A life of so long makes its deaths forgotten.
     pub forgive_after: Duration,
+    /// A judge who did not judge for so long was stopped itself.
+    pub pause_after: Duration,
 }
 
 impl Default for Policy {
-    /// 3 s without a connection, 8 s without an answer, 2 s of rest up to 60 s, forgiven after 10 min.
+    /// 3 s without a connection, 8 s without an answer, 2 s of rest up to 60 s, forgiven after 10 min; to be judged at
+    /// least every 3 s.
     fn default() -> Self {
         Self {
             lost_after: Duration::from_secs(3),
@@ -36,6 +39,7 @@ impl Default for Policy {
             rest: Duration::from_secs(2),
             rest_max: Duration::from_secs(60),
             forgive_after: Duration::from_secs(600),
+            pause_after: Duration::from_secs(3),
         }
     }
 }
@@ -65,6 +69,7 @@ pub struct Guard {
     steady: Option<Monotonic>,
     revived: Option<Monotonic>,
     deaths: u32,
+    judged: Monotonic,
 }
 
 impl Guard {
@@ -79,6 +84,7 @@ impl Guard {
             steady: None,
             revived: None,
             deaths: 0,
+            judged: now,
         }
     }
 
@@ -116,6 +122,7 @@ impl Guard {
 
     /// Judges anew; whether that changed anything.
     pub fn judge(&mut self, now: Monotonic) -> bool {
+        self.overlook_own_pause(now);
         let new = match (self.trouble(now), &self.life) {
             (Some(_), Life::Dead(_)) => return false,
             (Some(why), Life::Unknown | Life::Live) => {
@@ -137,6 +144,19 @@ impl Guard {
         };
         self.life = new;
         true
+    }
+
+    /// Whoever was stopped itself has heard nothing meanwhile, and may not hold that against others.
+    fn overlook_own_pause(&mut self, now: Monotonic) {
+        let pause = now.since(std::mem::replace(&mut self.judged, now));
+        if pause < self.policy.pause_after {
+            return;
+        }
+        let later = |at: &mut Monotonic| *at = at.after(pause);
+        self.heard.iter_mut().for_each(later);
+        self.lost.iter_mut().for_each(|(since, _)| later(since));
+        self.steady = None;
+        later(&mut self.began);
     }
 
     fn trouble(&self, now: Monotonic) -> Option<String> {
@@ -258,9 +278,23 @@ mod tests {
     }
 
     #[test]
+    fn whoever_was_stopped_itself_takes_nobody_for_dead() {
+        let mut guard = Guard::new(Policy::default(), at(0));
+        guard.hears(at(500));
+        assert!(guard.judge(at(500)));
+        assert!(!guard.judge(at(20_500)), "nothing was heard in 20 s that nobody judged");
+        assert!(
+            (21..28).all(|second| !guard.judge(at(second * 1000))),
+            "nor is it too soon"
+        );
+        assert!(guard.judge(at(28_500)), "but then it is silent");
+    }
+
+    #[test]
     fn the_reason_is_said() {
         let mut guard = Guard::new(Policy::default(), at(0));
         guard.sees(&refused(), at(0));
+        assert!(!guard.judge(at(2_000)));
         assert!(guard.judge(at(3_000)));
         assert_eq!(
             guard.life(),

@@ -34,6 +34,12 @@ impl Monotonic {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The time so much later (saturating after 584 years).
+    pub fn after(self, passed: Duration) -> Monotonic {
+        let passed = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX);
+        Monotonic::from_nanos(self.as_nanos().saturating_add(passed))
+    }
+
     /// The time of so many nanoseconds since the clock was made.
     pub fn from_nanos(nanos: u64) -> Monotonic {
         Monotonic(Duration::from_nanos(nanos))
