@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use brain::protocol::{AppState, BrainAnswer, BrainRequest, BrainState, Event, Mistake, MonitorState, NodeState};
 use map::verdict::HostState;
 use reduce::point::rfc3339;
-use reduce::protocol::BelowWindow;
+use reduce::protocol::{BelowWindow, NodeLife, ShardSeen};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -60,6 +60,10 @@ struct MonitorBody {
     group_by: Vec<String>,
     outputs: Vec<String>,
     hosts_expected: u64,
+    /// The Reduce that answers for it.
+    reduce: Option<String>,
+    /// Which Maps count how many of its hosts.
+    shards: Vec<ShardSeen>,
     newest: Option<String>,
     below: u64,
     below_windows: Vec<BelowBody>,
@@ -88,6 +92,31 @@ struct ClusterBody {
     epoch: u64,
     nodes: Vec<NodeBody>,
     apps: Vec<AppBody>,
+    sharing: SharingBody,
+}
+
+/// What monitors save by sharing the pulls of a log.
+#[derive(Serialize)]
+struct SharingBody {
+    /// Inputs that are pulled.
+    inputs: u64,
+    /// Inputs that would be pulled if every monitor pulled for itself.
+    inputs_unshared: u64,
+    /// Of those pulls so many percent are saved; null if nothing is pulled.
+    saved_percent: Option<u64>,
+}
+
+impl SharingBody {
+    fn of(nodes: &[NodeState]) -> Self {
+        let sum = |figure: &str| nodes.iter().filter_map(|node| node.figures.get(figure)).sum();
+        let (inputs, inputs_unshared): (u64, u64) = (sum("inputs"), sum("inputs_unshared"));
+        let saved = inputs_unshared.saturating_sub(inputs).saturating_mul(100);
+        Self {
+            inputs,
+            inputs_unshared,
+            saved_percent: saved.checked_div(inputs_unshared),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -95,6 +124,8 @@ struct NodeBody {
     node: String,
     role: String,
     address: String,
+    life: NodeLife,
+    since: Option<String>,
     trouble: Option<String>,
     figures: BTreeMap<String, u64>,
 }
@@ -151,6 +182,8 @@ impl From<MonitorState> for MonitorBody {
             group_by: monitor.group_by,
             outputs: monitor.outputs,
             hosts_expected: monitor.hosts_expected,
+            reduce: monitor.reduce.map(|reduce| reduce.node),
+            shards: monitor.shards,
             newest: monitor.newest_ns.map(rfc3339),
             below: monitor.below,
             below_windows: monitor.below_windows.into_iter().map(BelowBody::from).collect(),
@@ -195,6 +228,8 @@ impl From<NodeState> for NodeBody {
             node: node.node.node,
             role: node.role,
             address: node.node.address,
+            life: node.life,
+            since: node.since_ns.map(rfc3339),
             trouble: node.trouble,
             figures: node.figures,
         }
@@ -240,6 +275,7 @@ pub(super) async fn cluster(site: Data<Site>) -> HttpResponse {
     respond(ask(&site).await.map(|state| {
         success(ClusterBody {
             epoch: state.epoch,
+            sharing: SharingBody::of(&state.nodes),
             nodes: state.nodes.into_iter().map(NodeBody::from).collect(),
             apps: state.apps.into_iter().map(AppBody::from).collect(),
         })

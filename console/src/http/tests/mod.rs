@@ -359,7 +359,14 @@ async fn the_brain_is_asked_how_everything_stands() {
         (&cluster["data"]["epoch"], &cluster["data"]["apps"][0]["hosts"][0]),
         (&json!(4), &host)
     );
-    assert_eq!(cluster["data"]["nodes"][0]["figures"], json!({"pulls": 17}));
+    let node = &cluster["data"]["nodes"][0];
+    assert_eq!(node["figures"], json!({"pulls": 17, "inputs": 3, "inputs_unshared": 4}));
+    assert_eq!(
+        (&node["life"], &node["since"]),
+        (&json!("live"), &json!("1970-01-01T00:00:01.500Z"))
+    );
+    let sharing = json!({"inputs": 3, "inputs_unshared": 4, "saved_percent": 25});
+    assert_eq!(cluster["data"]["sharing"], sharing);
     let events = get(&scene.console, "/api/v1/events").await.json();
     let event = json!({"time": "1970-01-01T00:00:01.5Z", "kind": "config", "text": "changed"});
     assert_eq!(events["data"]["events"], json!([event]));

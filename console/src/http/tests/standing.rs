@@ -5,7 +5,7 @@ use brain::protocol::{
 };
 use lika::node::{Call, Handler, Refusal};
 use map::verdict::HostState;
-use reduce::protocol::{BelowWindow, NodeAddress};
+use reduce::protocol::{BelowWindow, NodeAddress, NodeLife, ShardSeen};
 use std::collections::BTreeMap;
 
 pub(super) struct FixedBrain(pub(super) BrainState);
@@ -44,6 +44,10 @@ fn monitor_state(name: &str) -> MonitorState {
         outputs: vec!["n".to_owned()],
         hosts_expected: 2,
         reduce: Some(node("reduce-1")),
+        shards: vec![ShardSeen {
+            map: "map-1".to_owned(),
+            hosts: 2,
+        }],
         newest_ns: Some(10_000_000_000),
         below: 1,
         below_windows: vec![BelowWindow {
@@ -83,8 +87,12 @@ pub(super) fn brain_state() -> BrainState {
         nodes: vec![NodeState {
             node: node("map-1"),
             role: "map".to_owned(),
+            life: NodeLife::Live,
+            since_ns: Some(1_500_000_000),
             trouble: None,
-            figures: BTreeMap::from([("pulls".to_owned(), 17)]),
+            figures: [("pulls", 17), ("inputs", 3), ("inputs_unshared", 4)]
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
         }],
         events: vec![Event {
             t_ns: 1_500_000_000,
