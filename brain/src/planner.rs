@@ -15,7 +15,7 @@ use lika::seam::{Backoff, Network};
 use lika::wire::Identity;
 use reduce::protocol::{MapNode, MonitorTask, NodeAddress, ReduceAnswer, ReduceStatus};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 mod answers;
@@ -47,8 +47,8 @@ pub(crate) struct PlannerSetup {
     pub(crate) reduces: Vec<NodeAddress>,
     pub(crate) maps: Vec<MapNode>,
     pub(crate) identity: Identity,
-    /// Where consoles reach it.
-    pub(crate) address: String,
+    /// Where consoles reach it, once it listens.
+    pub(crate) address: Arc<OnceLock<String>>,
     /// When the process began.
     pub(crate) began_ns: i64,
     pub(crate) network: Arc<dyn Network>,

@@ -13,7 +13,7 @@ use lika::wire::{Identity, Token};
 use reduce::protocol::{MapNode, NodeAddress};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// How long a question for the state may take.
@@ -111,6 +111,7 @@ pub async fn start(config: BrainConfig) -> Result<Brain, StartError> {
         node: config.node,
         token: config.token,
     };
+    let address: Arc<OnceLock<String>> = Arc::default();
     let setup = PlannerSetup {
         profiles: keeper.profiles(),
         keeper: Arc::new(Mutex::new(keeper)),
@@ -118,7 +119,7 @@ pub async fn start(config: BrainConfig) -> Result<Brain, StartError> {
         reduces: config.reduces,
         maps: config.maps,
         identity: identity.clone(),
-        address: config.listen.clone(),
+        address: Arc::clone(&address),
         began_ns: config.clock.wall().0,
         network: Arc::clone(&config.network),
         horizon_ns: ns(config.horizon),
@@ -132,7 +133,10 @@ pub async fn start(config: BrainConfig) -> Result<Brain, StartError> {
         .listen(&*config.network, &config.listen)
         .await;
     match listening {
-        Ok(server) => Ok(Brain { server, root, planner }),
+        Ok(server) => {
+            let _first = address.set(server.local_address().to_owned());
+            Ok(Brain { server, root, planner })
+        }
         Err(source) => {
             root.stop().await;
             let address = config.listen;

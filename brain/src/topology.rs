@@ -1,5 +1,5 @@
-//! Which Reduce answers for which monitor: a pure function of monitors and live Reduces (M2). Which Map counts which host
-//! is decided by the Reduces, by the same kind of draw ([`reduce::placement`]).
+//! Which Reduce answers for which monitor: a pure function of monitors and live Reduces (M2). Which Map counts which
+//! host is decided by the Reduces, by the same kind of draw ([`reduce::placement`]).
 
 use map::protocol::HostTarget;
 use reduce::placement::{hash, highest};

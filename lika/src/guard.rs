@@ -1,12 +1,13 @@
 //! Whether a peer lives: the death watch that an upstream keeps over each of its downstreams.
 //!
-//! A [`Guard`] is a value without a clock or a network. Whoever drives it says how the connection stands, when a question
-//! was answered, and what time it is. A process that is gone shows in its connection, one that is stopped or hangs in
-//! its silence; which of them it is makes no difference to what must be done, but it does to whoever reads the reason.
+//! A [`Guard`] is a value without a clock or a network. Whoever drives it says how the connection stands, when a
+//! question was answered, and what time it is. A process that is gone shows in its connection, one that is stopped or
+//! hangs in its silence; which of them it is makes no difference to what must be done, but it does to whoever reads the
+//! reason.
 //!
-//! Coming back takes longer than going: a peer must have answered steadily for a while, and for longer each time, so that
-//! a flapping link does not move work to and fro (Hayashibara and others, "The φ accrual failure detector", 2004, on
-//! why a detector should not decide by a single heartbeat; here the costs of moving are what is bounded).
+//! Coming back takes longer than going: a peer must have answered steadily for a while, and for longer each time, so
+//! that a flapping link does not move work to and fro (Hayashibara and others, "The φ accrual failure detector", 2004,
+//! on why a detector should not decide by a single heartbeat; here the costs of moving are what is bounded).
 
 use crate::node::ClientState;
 use crate::seam::Monotonic;

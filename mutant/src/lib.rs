@@ -50,7 +50,7 @@ mutants! {
     TruncationMissed = "truncation-missed",
     /// A new owner of a monitor takes no notice of what the store has of its windows.
     BetterHeaderOverwritten = "better-header-overwritten",
-    /// The store takes what an owner writes that was deposed.
+    /// The store takes what a deposed owner writes, and Maps obey it.
     StaleEpochAccepted = "stale-epoch-accepted",
     /// A Map takes a renamed file for finished, whatever it has not read of it.
     RotatedGenerationDropped = "rotated-generation-dropped",

@@ -37,6 +37,8 @@ pub enum Command {
     Console(RoleArguments),
     /// Run every role in one process, with a web console; named logs are charted without a line of YAML
     Up(UpArguments),
+    /// Watch completeness: a simulated shop of 20 hosts that write real log files, and faults now and then
+    Demo(DemoArguments),
     /// Ask a running console; exits 0 if the answer is complete, 3 if it is not
     Query(QueryArguments),
     /// Say what runs where, who is expected, and which windows are below 100 % and why
@@ -125,9 +127,10 @@ pub struct CheckArguments {
 /// Arguments of a role.
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "The file says the `role`, where to listen, and what that role needs to know; configs/examples has one of
-each, and configs/examples/cluster a whole cluster. Relative paths in it begin at its own folder. One line on stderr says
-the address once it listens; warnings follow there (more with SUNFIRE_LOG=debug). SIGTERM ends it in order."
+    after_long_help = "The file says the `role`, where to listen, and what that role needs to know;
+configs/examples has one of each, and configs/examples/cluster a whole cluster. Relative paths in it begin at
+its own folder. One line on stderr says the address once it listens; warnings follow there (more with
+SUNFIRE_LOG=debug). SIGTERM ends it in order."
 )]
 pub struct RoleArguments {
     /// The node's own file
@@ -163,6 +166,37 @@ pub struct UpArguments {
     /// A file with the bearer token that the console asks for; needed beyond loopback
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "The first five minutes tell what completeness means: a host dies and comes back, one stalls,
+a log is emptied, a host joins, records come late. Each is said on stderr, with what to look at. Then it goes on as the
+seed draws."
+)]
+pub struct DemoArguments {
+    /// Where everything goes [default: ./sunfire-demo]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Where the console listens [default: 127.0.0.1:7800]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Hosts of the shop
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=200))]
+    pub hosts: u16,
+    /// What is drawn is drawn from this
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Let nothing happen
+    #[arg(long)]
+    pub no_faults: bool,
+    /// Do not open the page in a browser
+    #[arg(long)]
+    pub no_browser: bool,
+    /// How many times faster the story is told
+    #[arg(long, value_name = "N", default_value_t = 1, hide = true)]
+    pub story_speed: u64,
 }
 
 /// Arguments of `query`.

@@ -7,6 +7,7 @@ pub mod check;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod demo;
 pub mod detect;
 pub mod eval;
 pub mod exit;

@@ -6,7 +6,7 @@ use clap::Parser;
 use std::process::ExitCode;
 use sunfire::cli::{self, Cli, Command};
 use sunfire::exit::{Exit, Failure};
-use sunfire::{check, detect, eval, query, role, status, up};
+use sunfire::{check, demo, detect, eval, query, role, status, up};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Brain(arguments) => role::run_role("brain", &arguments),
         Command::Console(arguments) => role::run_role("console", &arguments),
         Command::Up(arguments) => up::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Query(arguments) => query::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Schema => schema(),

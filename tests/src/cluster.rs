@@ -1,5 +1,5 @@
-//! A cluster of real processes, made of the files in `configs/examples/cluster`: each copied with ports that are free and
-//! folders of its own, so that what users read there is what is tested.
+//! A cluster of real processes, made of the files in `configs/examples/cluster`: each copied with ports that are free
+//! and folders of its own, so that what users read there is what is tested.
 
 use crate::agents::PATIENCE;
 use lika::seam::Clock;
@@ -142,6 +142,27 @@ impl Cluster {
         self.members
             .get_mut(name)
             .unwrap_or_else(|| panic!("no process is called {name}"))
+    }
+
+    /// Adds an agent that is not among the examples, which listens at what stands for a port of theirs.
+    ///
+    /// # Panics
+    /// If its file can't be written.
+    pub fn add_agent(&mut self, host: &str, of_example: u16) {
+        let (port, root) = (self.port(of_example), self.host_folder(host));
+        let text = format!(
+            "role: agent\nlisten: {LOOPBACK}{port}\nhost: {host}\nroots: [{}]\n",
+            root.display()
+        );
+        let file = self.folder.join(format!("cluster/agents/{host}.yaml"));
+        fs::write(&file, text).expect("it can be written");
+        let member = Member {
+            role: "agent",
+            file,
+            log: self.folder.join(format!("logs/{host}.log")),
+            child: None,
+        };
+        self.members.insert(host.to_owned(), member);
     }
 
     /// Starts a process, and does not wait for it.

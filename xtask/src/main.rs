@@ -4,6 +4,7 @@
 //! Owns: which steps a change must pass, in which order, and how their results are counted. Refuses to know: anything
 //! about logs; it depends on no other crate of the workspace, so that it still runs while they do not compile.
 
+mod chaos;
 mod test;
 mod tidy;
 
@@ -24,7 +25,7 @@ struct Arguments {
     chore: Chore,
 }
 
-/// The chores; each later one (simulation, chaos, benchmarks) is a variant here and a module beside this file.
+/// The chores; each later one (simulation, benchmarks) is a variant here and a module beside this file.
 #[derive(Debug, Subcommand)]
 enum Chore {
     /// Checks the style of all source files; prints `file:line: message` for each finding
@@ -35,6 +36,21 @@ enum Chore {
         #[arg(long, value_name = "STEP", value_parser = test::step_names())]
         only: Vec<String>,
     },
+    /// Runs faults against a cluster of real processes and checks every answer
+    Chaos {
+        /// Minutes of faults
+        #[arg(long, default_value_t = 10)]
+        minutes: u32,
+        /// The seed of everything that is drawn
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// A planted bug, which must be caught
+        #[arg(long, value_name = "NAME")]
+        mutant: Option<String>,
+        /// Every planted bug of the cluster, one after the other, each for so many minutes
+        #[arg(long, conflicts_with = "mutant")]
+        mutants: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -42,6 +58,12 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Tidy => tidy::run(&root),
         Chore::Test { only } => test::run(&root, &only),
+        Chore::Chaos {
+            minutes,
+            seed,
+            mutant,
+            mutants,
+        } => chaos::run(&root, (minutes, seed), mutant, mutants),
     };
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,

@@ -65,7 +65,7 @@ impl Planner {
         let brain = NodeState {
             node: NodeAddress {
                 node: self.setup.identity.node.clone(),
-                address: self.setup.address.clone(),
+                address: self.setup.address.get().cloned().unwrap_or_default(),
             },
             role: crate::protocol::ROLE.to_owned(),
             life: NodeLife::Live,

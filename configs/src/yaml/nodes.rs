@@ -200,8 +200,8 @@ pub(super) fn console(raw: &RawConsole, reading: &mut Reading, document: Range<u
 }
 
 fn store(raw: &RawConsole, token: &TokenSource, reading: &mut Reading, document: &Range<usize>) -> StorePlace {
-    let hint = "keep it here, `store: { data: store-data, listen: 127.0.0.1:7831 }`, or say where it is, `store: { address: \
-                10.0.0.1:7831 }`";
+    let hint = "keep it here, `store: { data: store-data, listen: 127.0.0.1:7831 }`, or say where it is, `store: \
+                { address: 10.0.0.1:7831 }`";
     needed(&raw.store, ("console", "store", hint), reading, document);
     let Some((store, span)) = raw.store.given() else {
         return StorePlace::There(String::new());

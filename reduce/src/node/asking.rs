@@ -23,8 +23,8 @@ const PAUSE_LONG: Duration = Duration::from_millis(500);
 /// learned. What a writer held back for longer than the monitor's delay comes into windows that had settled; the Map
 /// that was there would have counted it, and so must the one that takes its place.
 const LATER_NS: i64 = 900_000_000_000;
-/// How long after a window's end and grace a Map that answers may leave all hosts of a shard without a word: longer than
-/// its own patience with an agent, and than it needs to begin a reader anew that hangs.
+/// How long after a window's end and grace a Map that answers may leave all hosts of a shard without a word: longer
+/// than its own patience with an agent, and than it needs to begin a reader anew that hangs.
 const WORDLESS_NS: i64 = 60_000_000_000;
 /// How long such a Map is avoided.
 const AVOIDED_NS: i64 = 60_000_000_000;

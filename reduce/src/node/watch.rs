@@ -1,7 +1,8 @@
 //! The watch over Maps: each is asked how it is once a second, and what that shows decides who counts what.
 //!
-//! Owners look at [`Guards::turn`] with every look at the clock; a change of it means that another Map died or came back,
-//! and that their hosts are to be placed anew. So a Map that is lost is replaced without anybody else: no Brain is needed.
+//! Owners look at [`Guards::turn`] with every look at the clock; a change of it means that another Map died or came
+//! back, and that their hosts are to be placed anew. So a Map that is lost is replaced without anybody else: no Brain
+//! is needed.
 
 use super::Shared;
 use super::link::MapLink;
@@ -41,7 +42,8 @@ impl Guards {
         self.turn
     }
 
-    /// Of these Maps those that nothing speaks against; all of them if there is none, since there is nowhere else to go.
+    /// Of these Maps those that nothing speaks against; all of them if there is none, since there is nowhere else to
+    /// go.
     pub(super) fn living<'m>(&self, maps: &'m [MapNode], is_avoided: impl Fn(&str) -> bool) -> Vec<&'m MapNode> {
         let may_work = |map: &&MapNode| {
             let guarded = self.maps.get(&map.node.address);
@@ -157,8 +159,11 @@ impl Handler<Beat> for Watch {
             if guarded.guard.judge(now) {
                 guarded.since_ns = wall_ns;
                 changed += 1;
-                let (map, life) = (&guarded.map.node, guarded.guard.life());
-                tracing::warn!(%map, ?life, "a map is taken otherwise from now on");
+                let map = &guarded.map.node;
+                match guarded.guard.life() {
+                    Life::Dead(why) => tracing::warn!(%map, why, "a map is taken for dead"),
+                    Life::Live | Life::Unknown => tracing::info!(%map, "a map is there"),
+                }
             }
             if !std::mem::replace(&mut guarded.is_asked, true) {
                 let (client, address) = (guarded.link.client.clone(), address.clone());

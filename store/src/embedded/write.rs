@@ -28,9 +28,9 @@ enum Verdict {
 fn judge(stored: Fence, fence: Fence) -> Verdict {
     if fence == stored {
         Verdict::Leave(WriteOutcome::Already)
-    } else if mutant::is(Mutant::StaleEpochAccepted) && fence.epoch < stored.epoch {
-        Verdict::Write
-    } else if fence.epoch >= stored.epoch && fence.revision > stored.revision {
+    } else if (fence.epoch >= stored.epoch && fence.revision > stored.revision)
+        || (mutant::is(Mutant::StaleEpochAccepted) && fence.epoch < stored.epoch)
+    {
         Verdict::Write
     } else {
         Verdict::Leave(WriteOutcome::Refused { stored })

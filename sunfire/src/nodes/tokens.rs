@@ -1,4 +1,5 @@
-//! Secrets from files.
+//! The secrets of nodes and of their users, from the files that configurations name: never from a command line, where
+//! others could read them.
 
 use crate::exit::Failure;
 use anyhow::Context;

@@ -20,15 +20,29 @@ use std::net::SocketAddr;
 /// # Errors
 /// If a folder, a port or a log can't be used.
 pub fn run(arguments: &UpArguments) -> Result<Exit, Failure> {
-    // Refused before anything is written.
+    // A log that is not there is a mistake of the command line, told before anything is written.
+    let monitors = logs::monitors(&arguments.logs)?;
+    run_with(arguments, &monitors, |console, folders| {
+        greet(console, folders, &monitors)
+    })
+}
+
+/// The same, with what is to be done once all roles run.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_with(
+    arguments: &UpArguments,
+    monitors: &[logs::LogMonitor],
+    ready: impl FnOnce(SocketAddr, &Folders),
+) -> Result<Exit, Failure> {
     let door = Door::of(arguments)?;
     let folders = Folders::prepare(arguments)?;
-    let monitors = logs::monitors(&arguments.logs)?;
     log::to_stderr();
     nodes::run(async {
         let mut signals = Signals::new()?;
-        let mut nodes = Nodes::start(arguments, door, &folders, &monitors).await?;
-        greet(nodes.console_address(), &folders, &monitors);
+        let mut nodes = Nodes::start(arguments, door, &folders, monitors).await?;
+        ready(nodes.console_address(), &folders);
         let ended = tokio::select! {
             () = signals.received() => Ok(Exit::Complete),
             escalation = nodes.escalated() => Err(Failure::from(escalation)),

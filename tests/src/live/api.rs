@@ -26,6 +26,8 @@ pub struct Point {
     pub state: String,
     /// The revision.
     pub revision: u64,
+    /// Hosts that are missing, by state.
+    pub missing: std::collections::BTreeMap<String, u64>,
 }
 
 /// Asks for JSON.
@@ -128,6 +130,12 @@ impl Point {
             lost: lost.values().map(count).sum(),
             state: point["state"].as_str().expect("a state").to_owned(),
             revision: count(&point["revision"]),
+            missing: completeness["missing"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(state, hosts)| (state.clone(), count(hosts)))
+                .collect(),
         }
     }
 }

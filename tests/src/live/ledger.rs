@@ -42,7 +42,21 @@ pub enum Fate {
 
 /// All that was written.
 #[derive(Debug, Default)]
-pub struct Ledger(Mutex<Vec<Entry>>);
+pub struct Ledger(Mutex<Inner>);
+
+/// Entries by the second of their stamp, and late ones by that of their carrier too.
+#[derive(Debug, Default)]
+struct Inner {
+    counted: BTreeMap<i64, Vec<Entry>>,
+    late: BTreeMap<i64, Vec<Entry>>,
+    len: usize,
+}
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+fn seconds(start_ns: i64, length_ns: i64) -> std::ops::Range<i64> {
+    start_ns.div_euclid(SECOND_NS)..(start_ns + length_ns).div_euclid(SECOND_NS) + 1
+}
 
 /// What a group of a window holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,7 +75,13 @@ impl Ledger {
     /// # Panics
     /// If a writer panicked while it noted one.
     pub fn note(&self, entry: Entry) {
-        self.0.lock().expect("no writer panicked").push(entry);
+        let mut inner = self.0.lock().expect("no writer panicked");
+        inner.len += 1;
+        let (place, entries) = match entry.fate {
+            Fate::Counts => (entry.stamp_ns, &mut inner.counted),
+            Fate::Late { carrier_ns } => (carrier_ns, &mut inner.late),
+        };
+        entries.entry(place.div_euclid(SECOND_NS)).or_default().push(entry);
     }
 
     /// Sums by group of one window, of the hosts and entries that `of` accepts.
@@ -70,9 +90,14 @@ impl Ledger {
     /// If a writer panicked while it noted a record.
     pub fn window(&self, start_ns: i64, length_ns: i64, of: impl Fn(&Entry) -> bool) -> BTreeMap<&'static str, Sum> {
         let mut sums: BTreeMap<&'static str, Sum> = BTreeMap::new();
-        for entry in self.0.lock().expect("no writer panicked").iter() {
+        let inner = self.0.lock().expect("no writer panicked");
+        for entry in inner
+            .counted
+            .range(seconds(start_ns, length_ns))
+            .flat_map(|(_, entries)| entries)
+        {
             let within = (start_ns..start_ns + length_ns).contains(&entry.stamp_ns);
-            if within && entry.fate == Fate::Counts && of(entry) {
+            if within && of(entry) {
                 let sum = sums.entry(entry.op).or_default();
                 sum.records += 1;
                 sum.lines += entry.lines;
@@ -87,12 +112,30 @@ impl Ledger {
     /// # Panics
     /// If a writer panicked while it noted a record.
     pub fn late(&self, start_ns: i64, length_ns: i64, of: impl Fn(&Entry) -> bool) -> u64 {
-        let entries = self.0.lock().expect("no writer panicked");
-        let charged = entries.iter().filter(|entry| match entry.fate {
+        let inner = self.0.lock().expect("no writer panicked");
+        let entries = inner
+            .late
+            .range(seconds(start_ns, length_ns))
+            .flat_map(|(_, entries)| entries);
+        let charged = entries.filter(|entry| match entry.fate {
             Fate::Late { carrier_ns } => (start_ns..start_ns + length_ns).contains(&carrier_ns) && of(entry),
             Fate::Counts => false,
         });
         charged.count() as u64
+    }
+
+    /// Entries of a window as they are, for whoever must explain a difference.
+    ///
+    /// # Panics
+    /// If a writer panicked while it noted a record.
+    pub fn entries(&self, start_ns: i64, length_ns: i64) -> Vec<Entry> {
+        let inner = self.0.lock().expect("no writer panicked");
+        let entries = inner
+            .counted
+            .range(seconds(start_ns, length_ns))
+            .flat_map(|(_, entries)| entries);
+        let within = entries.filter(|entry| (start_ns..start_ns + length_ns).contains(&entry.stamp_ns));
+        within.cloned().collect()
     }
 
     /// How many records there are.
@@ -100,7 +143,7 @@ impl Ledger {
     /// # Panics
     /// If a writer panicked while it noted a record.
     pub fn len(&self) -> usize {
-        self.0.lock().expect("no writer panicked").len()
+        self.0.lock().expect("no writer panicked").len
     }
 
     /// Whether nothing was written.

@@ -22,6 +22,22 @@ pub struct Writer {
     /// Greatest stamp in the present file.
     greatest_ns: Option<i64>,
     rotations: u32,
+    manner: Manner,
+    /// What a buffered writer has not written, and when it wrote last.
+    buffer: (Vec<u8>, Vec<Entry>, i64),
+}
+
+/// How a program writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Every record at once; its log is renamed now and then.
+    Ordinary,
+    /// Every record at once; its log is renamed only when that is ordered.
+    Steady,
+    /// Only now and then a record.
+    Quiet,
+    /// Into a buffer that goes to the file when so many nanoseconds have passed.
+    Buffered(i64),
 }
 
 impl Writer {
@@ -37,7 +53,14 @@ impl Writer {
             random: Random::new(seed),
             greatest_ns: None,
             rotations: 0,
+            manner: Manner::Ordinary,
+            buffer: (Vec::new(), Vec::new(), 0),
         }
+    }
+
+    /// The same with another manner.
+    pub fn in_manner(self, manner: Manner) -> Self {
+        Self { manner, ..self }
     }
 
     /// Writes a record or a few, and notes them once they are whole.
@@ -45,12 +68,36 @@ impl Writer {
     /// # Panics
     /// If the log can't be written.
     pub fn write(&mut self, ledger: &Ledger, now_ns: impl Fn() -> i64) {
+        if self.manner == Manner::Quiet && self.random.below(40) > 0 {
+            return;
+        }
         for _ in 0..self.random.below(4) + 1 {
             self.record(ledger, &now_ns);
         }
-        if self.random.below(400) == 0 {
-            self.rotate();
+        match self.manner {
+            Manner::Buffered(every_ns) if now_ns() - self.buffer.2 >= every_ns => self.flush(ledger, &now_ns),
+            Manner::Ordinary if self.random.below(400) == 0 => self.rotate(),
+            _ => {}
         }
+    }
+
+    /// Writes what is in the buffer.
+    ///
+    /// # Panics
+    /// If the log can't be written.
+    pub fn flush(&mut self, ledger: &Ledger, now_ns: &impl Fn() -> i64) {
+        let (bytes, entries, _) = std::mem::take(&mut self.buffer);
+        let begun_ns = now_ns();
+        self.file.write_all(&bytes).expect("the log can be written");
+        let written_ns = now_ns();
+        for entry in entries {
+            ledger.note(Entry {
+                begun_ns,
+                written_ns,
+                ..entry
+            });
+        }
+        self.buffer.2 = written_ns;
     }
 
     fn record(&mut self, ledger: &Ledger, now_ns: &impl Fn() -> i64) {
@@ -75,6 +122,21 @@ impl Writer {
             "{} op={op} value={units}.{thousandths:03} text=\"x|y\"{more}{end}",
             stamp(stamp_ns)
         );
+        if let Manner::Buffered(_) = self.manner {
+            let entry = Entry {
+                host: self.host.clone(),
+                stamp_ns,
+                op,
+                value_milli,
+                lines: if more.is_empty() { 1 } else { 3 },
+                fate: self.fate(stamp_ns),
+                written_ns: 0,
+                begun_ns: 0,
+            };
+            self.buffer.0.extend_from_slice(text.as_bytes());
+            self.buffer.1.push(entry);
+            return;
+        }
         let cut = if self.random.below(25) == 0 {
             self.random.below(text.len() as u64) as usize
         } else {
@@ -114,16 +176,60 @@ impl Writer {
         }
     }
 
-    /// Renames the log as logrotate does, and begins a new one. Nothing is removed.
-    fn rotate(&mut self) {
-        let rotated = |number: u32| PathBuf::from(format!("{}.{number}", self.path.display()));
+    fn rotated(&self, number: u32) -> PathBuf {
+        PathBuf::from(format!("{}.{number}", self.path.display()))
+    }
+
+    fn make_room(&mut self) {
         for number in (1..=self.rotations).rev() {
-            fs::rename(rotated(number), rotated(number + 1)).expect("a rotated log can be renamed");
+            fs::rename(self.rotated(number), self.rotated(number + 1)).expect("a rotated log can be renamed");
         }
-        fs::rename(&self.path, rotated(1)).expect("the log can be renamed");
         self.rotations += 1;
+    }
+
+    /// Renames the log as logrotate does, and begins a new one. Nothing is removed.
+    ///
+    /// # Panics
+    /// If it can't.
+    pub fn rotate(&mut self) {
+        self.make_room();
+        fs::rename(&self.path, self.rotated(1)).expect("the log can be renamed");
         self.file = open(&self.path);
         self.greatest_ns = None;
+    }
+
+    /// Copies the log and empties it in place, as `copytruncate` does. Nothing is written in between, so nothing is
+    /// lost.
+    ///
+    /// # Panics
+    /// If it can't.
+    pub fn copy_and_truncate(&mut self) {
+        self.make_room();
+        fs::copy(&self.path, self.rotated(1)).expect("the log can be copied");
+        self.file.set_len(0).expect("the log can be truncated");
+        self.greatest_ns = None;
+    }
+
+    /// Empties the log in place: what was in it is gone.
+    ///
+    /// # Panics
+    /// If it can't.
+    pub fn truncate(&mut self) {
+        self.file.set_len(0).expect("the log can be truncated");
+        self.greatest_ns = None;
+    }
+
+    /// Renames the log and removes what was renamed: what was in it is gone.
+    ///
+    /// # Panics
+    /// If it can't.
+    pub fn rotate_and_remove(&mut self) {
+        self.rotate();
+        fs::remove_file(self.rotated(1)).expect("a rotated log can be removed");
+        for number in 2..=self.rotations {
+            fs::rename(self.rotated(number), self.rotated(number - 1)).expect("a rotated log can be renamed");
+        }
+        self.rotations -= 1;
     }
 }
 

@@ -1,4 +1,5 @@
-//! Maps that die, come back, were never there, or say nothing: their hosts are counted elsewhere, and no Brain is asked.
+//! Maps that die, come back, were never there, or say nothing: their hosts are counted elsewhere, and no Brain is
+//! asked.
 
 use super::*;
 use crate::placement;
