@@ -16,9 +16,9 @@ use sunfire_tests::live::ledger::{Entry, Ledger, Sum};
 const SECOND_NS: i64 = 1_000_000_000;
 /// The monitors' grace.
 const GRACE_NS: i64 = SECOND_NS;
-/// A loss is founded if something that may lose bytes was done so near its window: the delay of the monitors, and the
+/// A loss is founded if something that may lose bytes was done so near its window: the delay of a young input, and the
 /// longest time without a look at the log.
-const LOSS_NEAR_NS: i64 = 75 * SECOND_NS;
+const LOSS_NEAR_NS: i64 = 150 * SECOND_NS;
 
 /// What a host wrote in the last moments before it was struck from the list may not have been read.
 const LEFT_SLACK_NS: i64 = 3 * SECOND_NS;
@@ -160,7 +160,7 @@ impl<'r> Checker<'r> {
             .filter(|host| !listed.contains(*host));
         let withdrawn = answer.hosts.iter().flatten().filter(|(_, state)| is_withdrawal(state));
         let leaving: BTreeSet<&String> = near.chain(withdrawn.map(|(host, _)| host)).collect();
-        // Who left is not read any more: what it wrote since is nobody's.
+        // Who left is not read any more: what was vouched for before stays, and what came later is nobody's.
         let left = |host: &String| Some((host.clone(), members.left_at(host)?.saturating_sub(LEFT_SLACK_NS)));
         let left: BTreeMap<String, i64> = ok.iter().filter_map(left).collect();
         self.check_values(monitor, answer, (&ok, &leaving, &left), is_over);
@@ -251,7 +251,8 @@ impl<'r> Checker<'r> {
         } else {
             start_ns + length_ns + GRACE_NS
         };
-        let until_ns = |host: &String| left.get(host).copied().unwrap_or(i64::MAX).min(vouched_ns);
+        let closed_ns = start_ns + length_ns + GRACE_NS;
+        let until_ns = |host: &String| left.get(host).map_or(vouched_ns, |left_ns| closed_ns.min(*left_ns));
         let vouched = |entry: &Entry| ok.contains(&entry.host) && entry.written_ns <= until_ns(&entry.host);
         let may = |entry: &Entry| ok.contains(&entry.host) || leaving.contains(&entry.host);
         let possible = |entry: &Entry| may(entry) && entry.begun_ns <= answer.answered_ns;

@@ -1,6 +1,7 @@
 // The page's root: what is chosen, what the server lists, and which part is shown.
 import { html, render, useEffect, useState } from './dom.js';
 import { ask, serverNow } from './api.js';
+import { Cluster } from './cluster.js';
 import { useLive } from './live.js';
 import { Monitor } from './monitor.js';
 import { Sidebar, sortedMonitors } from './monitors.js';
@@ -22,25 +23,31 @@ function App() {
   const change = (patch, push) => url.set(patch, push);
   const listing = useListing(listingEvery(state), attempt);
   const monitor = chosenMonitor(listing.value, state);
+  const isCluster = state.view === 'cluster';
   useEffect(() => {
-    document.title = monitor ? `${monitor.name} · Sunfire` : 'Sunfire';
-  }, [monitor?.name]);
+    const name = isCluster ? 'Cluster' : monitor?.name;
+    document.title = name ? `${name} · Sunfire` : 'Sunfire';
+  }, [monitor?.name, isCluster]);
   const asking = listing.error?.kind === 'token' ? listing.error.message : refused;
   const admitted = () => {
     setRefused(null);
     setAttempt(attempt + 1);
   };
-  const choose = (name) => change({ ...FORGET_GROUPS, monitor: name, output: null, zoom: null }, true);
+  const choose = (name, window = null) =>
+    change({ ...FORGET_GROUPS, monitor: name, output: null, zoom: null, window, ...(isCluster && { view: 'chart' }) }, true);
   return html`
     <div class="page">
       <header class="top">
         <a class="brand" href="./"><img src="assets/icon.svg" alt="" width="18" height="18" />Sunfire</a>
         <${Epoch} cluster=${listing.value?.cluster} />
         <a class="to-monitors" href="#monitors">Monitors</a>
+        <button class="link to-cluster" aria-current=${isCluster ? 'page' : undefined}
+          onClick=${() => change({ view: isCluster ? 'chart' : 'cluster', window: null }, true)}>
+          ${isCluster ? 'Chart' : 'Cluster'}</button>
         <span class="space"></span>
         <${Preferences} state=${state} change=${change} />
       </header>
-      ${!monitor && html`<${StaleBanner} live=${listing}
+      ${(!monitor || isCluster) && html`<${StaleBanner} live=${listing}
         everyMs=${listingEvery(state)} zone=${state.zone} />`}
       <${Body} ...${{ listing, monitor, state, change, choose, attempt }} refuse=${setRefused} />
       ${asking && html`<${TokenDialog} key=${attempt} message=${asking} done=${admitted} />`}
@@ -50,13 +57,16 @@ function App() {
 function Body({ listing, monitor, state, change, choose, attempt, refuse }) {
   const value = listing.value;
   if (!value) return html`<p class="empty muted">${listing.error ? '' : 'Asking the server…'}</p>`;
-  const main = monitor
+  const main = state.view === 'cluster'
+    ? html`<${Cluster} listing=${value} zone=${state.zone} choose=${choose} />`
+    : monitor
     ? html`<${Monitor} key=${monitor.name} ...${{ monitor, state, change, attempt, refuse }}
       back=${() => url.back()} events=${value.events} />`
     : html`<main><${Missing} state=${state} monitors=${value.monitors} /></main>`;
   return html`
     <div class="columns">
-      <${Sidebar} listing=${value} live=${listing} everyMs=${listingEvery(state)} chosen=${monitor?.name}
+      <${Sidebar} listing=${value} live=${listing} everyMs=${listingEvery(state)}
+        chosen=${state.view === 'cluster' ? null : monitor?.name}
         zone=${state.zone} choose=${choose} />
       ${main}
     </div>`;

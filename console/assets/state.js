@@ -15,6 +15,8 @@ export const REFRESHES = [
   ['5 s', 5000],
   ['off', 0],
 ];
+/** What is looked at: a monitor as a chart or as a table, or the cluster. */
+const VIEWS = ['chart', 'table', 'cluster'];
 const DEFAULTS = { last: 900_000, refresh: 5000, zone: 'local', view: 'chart', top: 8 };
 /** Lines that one chart can hold and still be read. */
 export const TOPS = [8, 16, 24];
@@ -34,7 +36,7 @@ export function parseState(search) {
     refresh: REFRESHES.find(([, ms]) => String(ms / 1000) === query.get('refresh'))?.[1] ?? DEFAULTS.refresh,
     zone: query.get('tz') === 'utc' ? 'utc' : DEFAULTS.zone,
     theme: ['light', 'dark'].includes(query.get('theme')) ? query.get('theme') : null,
-    view: query.get('view') === 'table' ? 'table' : DEFAULTS.view,
+    view: VIEWS.includes(query.get('view')) ? query.get('view') : DEFAULTS.view,
     top: TOPS.find((top) => String(top) === query.get('top')) ?? DEFAULTS.top,
     only: query.get('only'),
     hidden: query.getAll('hide'),

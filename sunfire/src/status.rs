@@ -23,10 +23,18 @@ struct Monitor {
     app: Option<String>,
     window_ms: u64,
     hosts_expected: u64,
+    reduce: Option<String>,
+    shards: Vec<Shard>,
     newest: Option<String>,
     below: u64,
     below_windows: Vec<Below>,
     troubles: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Shard {
+    map: String,
+    hosts: u64,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +59,14 @@ struct Cluster {
     epoch: u64,
     nodes: Vec<Node>,
     apps: Vec<App>,
+    sharing: Sharing,
+}
+
+#[derive(Deserialize)]
+struct Sharing {
+    inputs: u64,
+    inputs_unshared: u64,
+    saved_percent: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +74,8 @@ struct Node {
     node: String,
     role: String,
     address: String,
+    life: String,
+    since: Option<String>,
     trouble: Option<String>,
     figures: BTreeMap<String, u64>,
 }
@@ -79,21 +97,83 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
         return Err(Failure::usage("the console answered without data"));
     };
     let mut out = std::io::stdout().lock();
+    let wrong = what_is_wrong(&monitors, &cluster);
+    write_verdict(&wrong, &monitors, &cluster, &mut out)?;
     write_cluster(&cluster, &mut out)?;
     write_monitors(&monitors, &mut out)?;
-    let is_well = monitors.mistakes.is_empty()
-        && cluster.nodes.iter().all(|node| node.trouble.is_none())
-        && monitors
-            .monitors
-            .iter()
-            .all(|monitor| monitor.below == 0 && monitor.troubles.is_empty());
-    Ok(if is_well { Exit::Complete } else { Exit::Incomplete })
+    Ok(if wrong.is_empty() {
+        Exit::Complete
+    } else {
+        Exit::Incomplete
+    })
+}
+
+/// What needs somebody's attention, worst first.
+fn what_is_wrong(monitors: &Monitors, cluster: &Cluster) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for node in cluster
+        .nodes
+        .iter()
+        .filter(|node| node.life != "live" || node.trouble.is_some())
+    {
+        let why = node
+            .trouble
+            .as_ref()
+            .map_or(String::new(), |trouble| format!(": {trouble}"));
+        wrong.push(format!(
+            "{} {} is {}{why}",
+            node.role,
+            node.node,
+            shown_life(&node.life)
+        ));
+    }
+    if !monitors.mistakes.is_empty() {
+        wrong.push(format!(
+            "{} mistakes in the configuration, see below",
+            monitors.mistakes.len()
+        ));
+    }
+    for monitor in &monitors.monitors {
+        if let Some(trouble) = monitor.troubles.first() {
+            wrong.push(format!("{}: {trouble}", monitor.name));
+        } else if monitor.below > 0 {
+            wrong.push(format!("{}: {} windows below 100 %", monitor.name, monitor.below));
+        }
+    }
+    wrong
+}
+
+fn shown_life(life: &str) -> &str {
+    match life {
+        "live" => "in trouble",
+        "unknown" => "not heard yet",
+        other => other,
+    }
+}
+
+fn write_verdict(
+    wrong: &[String],
+    monitors: &Monitors,
+    cluster: &Cluster,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    if wrong.is_empty() {
+        let (nodes, count) = (cluster.nodes.len(), monitors.monitors.len());
+        writeln!(
+            out,
+            "all is well: {nodes} nodes, {count} monitors, nothing below 100 %\n"
+        )?;
+        return Ok(());
+    }
+    writeln!(out, "{} things to look at:", wrong.len())?;
+    wrong.iter().try_for_each(|line| writeln!(out, "  {line}"))?;
+    Ok(writeln!(out)?)
 }
 
 fn write_cluster(cluster: &Cluster, out: &mut impl Write) -> Result<(), Failure> {
     writeln!(out, "epoch {}", cluster.epoch)?;
     let mut lines = vec![
-        ["role", "node", "address", "state", "figures"]
+        ["role", "node", "address", "state", "since", "figures"]
             .map(str::to_owned)
             .to_vec(),
     ];
@@ -103,20 +183,49 @@ fn write_cluster(cluster: &Cluster, out: &mut impl Write) -> Result<(), Failure>
             node.role.clone(),
             node.node.clone(),
             node.address.clone(),
-            node.trouble.clone().unwrap_or_else(|| "ok".to_owned()),
+            node.trouble.clone().unwrap_or_else(|| match node.life.as_str() {
+                "live" => "ok".to_owned(),
+                other => shown_life(other).to_owned(),
+            }),
+            node.since.clone().unwrap_or_default(),
             figures.collect::<Vec<_>>().join(" "),
         ]);
     }
     write_table(&lines, out)?;
+    let Sharing {
+        inputs,
+        inputs_unshared,
+        saved_percent,
+    } = cluster.sharing;
+    if let Some(saved) = saved_percent {
+        writeln!(
+            out,
+            "{inputs} logs are pulled for {inputs_unshared} uses by monitors: {saved} % of pulls saved"
+        )?;
+    }
     for app in &cluster.apps {
         writeln!(out, "app {}: {} hosts", app.name, app.hosts.len())?;
     }
     Ok(())
 }
 
+/// Who merges a monitor, and who counts how many of its hosts.
+fn owners(monitor: &Monitor) -> String {
+    let shards: Vec<String> = monitor
+        .shards
+        .iter()
+        .map(|shard| format!("{} {}", shard.map, shard.hosts))
+        .collect();
+    let reduce = monitor.reduce.as_deref().unwrap_or("nobody");
+    if shards.is_empty() {
+        return reduce.to_owned();
+    }
+    format!("{reduce} ← {}", shards.join(", "))
+}
+
 fn write_monitors(monitors: &Monitors, out: &mut impl Write) -> Result<(), Failure> {
     writeln!(out)?;
-    let header = ["monitor", "app", "window", "hosts", "newest", "below 100 %"];
+    let header = ["monitor", "app", "window", "hosts", "owner", "newest", "below 100 %"];
     let mut lines = vec![header.map(str::to_owned).to_vec()];
     for monitor in &monitors.monitors {
         lines.push(vec![
@@ -124,6 +233,7 @@ fn write_monitors(monitors: &Monitors, out: &mut impl Write) -> Result<(), Failu
             monitor.app.clone().unwrap_or_default(),
             format!("{} ms", monitor.window_ms),
             monitor.hosts_expected.to_string(),
+            owners(monitor),
             monitor.newest.clone().unwrap_or_else(|| "none yet".to_owned()),
             monitor.below.to_string(),
         ]);

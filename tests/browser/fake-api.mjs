@@ -22,7 +22,7 @@ const QUERY = new RegExp(
 
 /** Starts it; `scenario` may be changed while it runs. */
 export async function startFake() {
-  const scenario = { monitors: MONITORS, mistakes: [], token: null, failing: null, asked: [] };
+  const scenario = { monitors: MONITORS, mistakes: [], token: null, failing: null, cluster: {}, asked: [] };
   const sockets = new Set();
   let server;
   let port = 0;
@@ -61,23 +61,13 @@ async function answer(request, response, scenario) {
   return json(response, status, body);
 }
 
-function route(url, { monitors, mistakes }) {
+function route(url, { monitors, mistakes, cluster }) {
   const data = (value) => [200, { status: 'success', data: value }];
   switch (url.pathname) {
     case '/api/v1/monitors':
       return data({ monitors, mistakes });
     case '/api/v1/cluster':
-      return data({
-        epoch: 3,
-        apps: [],
-        nodes: ['brain', 'reduce', 'map', 'store'].map((role) => ({
-          node: `${role}-1`,
-          role,
-          address: '127.0.0.1:9',
-          trouble: null,
-          figures: {},
-        })),
-      });
+      return data({ epoch: 3, apps: [], sharing: SHARING, nodes: nodesOf(), ...cluster });
     case '/api/v1/events':
       return data({
         events: [{ time: new Date(NOW - 300_000).toISOString(), kind: 'config', text: 'monitor `looks` changed' }],
@@ -89,6 +79,27 @@ function route(url, { monitors, mistakes }) {
     default:
       return [404, { status: 'error', errorType: 'not_found', error: 'there is nothing here' }];
   }
+}
+
+/** Pulls that monitors share. */
+const SHARING = { inputs: 12, inputs_unshared: 31, saved_percent: 61 };
+
+/** A small cluster that answers. */
+export function nodesOf() {
+  const figures = {
+    map: { inputs: 12, inputs_unshared: 31, pulls: 4711, pulls_failed: 0, bytes: 5e6, records: 40_000, held_bytes: 2048 },
+    reduce: { monitors: 4, revisions_written: 900, writes_refused: 0 },
+    brain: { epoch: 3 },
+  };
+  return ['brain', 'reduce', 'map'].map((role) => ({
+    node: `${role}-1`,
+    role,
+    address: '127.0.0.1:9',
+    life: 'live',
+    since: new Date(NOW - 3_600_000).toISOString(),
+    trouble: null,
+    figures: figures[role],
+  }));
 }
 
 function query(text, monitors) {

@@ -6,9 +6,11 @@ import { after, before, describe, test } from 'node:test';
 import { launch, missingBrowser, openPage, picture } from './browser.mjs';
 import { cellPosition, ink, look, markerCentre } from './canvas.mjs';
 import { cellsOf, NOW } from './crafted.mjs';
-import { MISTAKES, startFake } from './fake-api.mjs';
+import { MISTAKES, nodesOf, startFake } from './fake-api.mjs';
 import { skipped } from './skip.mjs';
 
+/** What a browser says of answers that are errors. */
+const NETWORK = /Failed to load resource/;
 const missing = missingBrowser();
 let fake;
 let browser;
@@ -400,9 +402,10 @@ describe('what is asked', () => {
       await urlHas(page, (search) => search.has('from'));
       assert.equal(parameter(page, 'w'), null, 'a drag is no click');
       await seen(page, 'zoomed').waitFor();
+      // Only once the answer is drawn has it surely been asked for.
+      await page.waitForFunction(() => document.querySelector('.plot').chart.data[0].length < 130);
       const query = queries(scenario).at(-1);
       assert.match(query, /^select \* from looks from 2026-11-23T07:1\S+ to 2026-11-23T07:2\S+$/);
-      await page.waitForFunction(() => document.querySelector('.plot').chart.data[0].length < 130);
       await page.getByRole('button', { name: '← back' }).click();
       await seen(page, 'ranges').waitFor();
       assert.equal(parameter(page, 'from'), null);
@@ -533,8 +536,65 @@ describe('tables and files', () => {
   });
 });
 
+describe('the cluster', () => {
+  const fine = (scenario) => {
+    scenario.monitors = scenario.monitors
+      .slice(0, 2)
+      .map((monitor) => ({ ...monitor, below: 0, below_windows: [], troubles: [], reduce: 'reduce-1', shards: [] }))
+      .map((monitor) => ({ ...monitor, newest: new Date(NOW - 2 * monitor.window_ms).toISOString() }));
+  };
+
+  onPage(
+    'says in one sentence that all is well, and who does what',
+    '?view=cluster',
+    async (page) => {
+      await page.getByText(/All is well: 3 nodes, 2 monitors, nothing below 100 %/).waitFor();
+      const nodes = await text(page, 'cluster-nodes');
+      assert.match(nodes, /map\s+map-1\s+127\.0\.0\.1:9\s+answers\s+60 min/);
+      assert.match(nodes, /12 logs, 4711 pulls, .* read/);
+      assert.match(await text(page, 'sharing'), /12 logs pulled for 31 uses by monitors: 61 % of pulls saved/);
+      await picture(page, 'cluster');
+      await page.getByRole('button', { name: 'Chart', exact: true }).click();
+      await drawn(page);
+    },
+    { prepare: fine },
+  );
+
+  onPage(
+    'names what is wrong, worst first, and texts do nothing',
+    '?view=cluster&theme=dark',
+    async (page) => {
+      const verdict = await text(page, 'verdict');
+      assert.match(verdict, /^\d+ things? to look at\nmap map-2 dead: no connection for 4 s: <b>refused<\/b>/);
+      assert.equal(await page.locator('main b').filter({ hasText: 'refused' }).count(), 0, 'no markup from texts');
+      await picture(page, 'cluster in trouble');
+      await seen(page, 'cluster').getByRole('button', { name: /^looks/ }).first().click();
+      await drawn(page);
+      assert.equal(parameter(page, 'm'), 'looks');
+      assert.equal(parameter(page, 'view'), null);
+    },
+    {
+      prepare: (scenario) => {
+        const [brain, reduce, map] = nodesOf();
+        const dead = { ...map, node: 'map-2', life: 'dead', trouble: 'no connection for 4 s: <b>refused</b>', figures: {} };
+        scenario.cluster = { nodes: [brain, reduce, map, dead] };
+      },
+    },
+  );
+
+  onPage(
+    'without its Brain the page says that nodes are not known',
+    '?view=cluster',
+    async (page, scenario) => {
+      await seen(page, 'cluster').waitFor();
+      scenario.failing = { path: '/api/v1/cluster', status: 503, error: 'the brain does not answer' };
+      await page.getByText('The Brain does not answer: what is shown of nodes is not known now.').waitFor();
+    },
+    { allow: NETWORK },
+  );
+});
+
 describe('when things are not well', () => {
-  const NETWORK = /Failed to load resource/;
 
   onPage(
     'monitors that need attention stand first, mistakes on top of them',

@@ -1,5 +1,5 @@
-//! `sunfire demo`: a simulated shop of some twenty hosts that write real log files, an agent beside each, `up` over them,
-//! and now and then a host that dies, stalls, loses bytes or comes back.
+//! `sunfire demo`: a simulated shop of some twenty hosts that write real log files, an agent beside each, `up` over
+//! them, and now and then a host that dies, stalls, loses bytes or comes back.
 //!
 //! Everything goes into one folder that can be thrown away. The monitors written there are examples to copy from.
 
@@ -202,96 +202,15 @@ impl Shop {
     }
 }
 
+/// The shop's monitors; `@` stands for the folder of a host.
+const SHOP: &str = include_str!("shop.yaml");
+
 fn configuration(hosts: &Path) -> String {
-    let log = |file: &str| serde_json::Value::from(format!("{}/${{host}}/{file}", hosts.display())).to_string();
-    format!(
-        "# The demo's shop: whose hosts, and what is counted. Change it and look: it takes effect within seconds.
-kind: app
-name: shop
-file_sd: [hosts.json]               # Prometheus' format; the demo rewrites it as hosts come and go
----
-kind: monitor
-name: shop_orders                   # keys and values after ` - `
-app: shop
-log: {orders}
-parse: {{ kv: {{ pair: '|', assign: '=', after: ' - ' }} }}
-group_by: [op]
-select:
-  orders: count()
-  amount: sum(amount)
-  success_rate: 100 * count(result = 'success') / count()
-  cost_p99: p99(cost)
-window: 1s
-delay: 15s                          # how long after its end a window may still grow
----
-kind: monitor
-name: shop_orders_by_zone           # the same log, pulled once for both
-app: shop
-log: {orders}
-parse: {{ kv: {{ pair: '|', assign: '=', after: ' - ' }} }}
-group_by: [zone]
-select:
-  orders: count()
-  failed: count(result = 'failed')
-window: 5s
-delay: 15s
----
-kind: monitor
-name: shop_payments                 # JSON lines
-app: shop
-log: {payments}
-parse: json
-group_by: [method]
-select:
-  payments: count()
-  declined: count(ok = 'false')
-  amount: sum(amount)
-  p99_ms: p99(ms)
-window: 5s
-delay: 15s
----
-kind: monitor
-name: shop_access                   # nginx, combined
-app: shop
-log: {access}
-parse: nginx
-group_by: [status]
-select:
-  requests: count()
-  bytes: sum(body_bytes_sent)
-window: 1s
-delay: 15s
----
-kind: monitor
-name: shop_errors                   # a level at a fixed place
-app: shop
-log: {errors}
-parse: {{ regex: '^\\S+ \\S+ (?<level>\\w+) .*after (?<ms>\\d+) ms' }}
-group_by: [level]
-select:
-  warnings: count()
-  slowest_ms: max(ms)
-window: 5s
-delay: 15s
----
-kind: monitor
-name: shop_app                      # records over several lines: a trace belongs to its first line
-app: shop
-log: {app}
-parse: {{ regex: '^\\S+ \\S+ (?<level>\\w+)' }}
-group_by: [level]
-select:
-  records: count()
-  lines: lines()
-window: 5s
-delay: 15s
-",
-        orders = log("orders.log"),
-        payments = log("payments.log"),
-        access = log("access.log"),
-        errors = log("errors.log"),
-        app = log("app.log"),
-    )
+    let in_folder = |line: &str| match line.strip_prefix("log: @/") {
+        Some(file) => format!("log: {}", Value::from(format!("{}/${{host}}/{file}", hosts.display()))),
+        None => line.to_owned(),
+    };
+    SHOP.lines().map(|line| in_folder(line) + "\n").collect()
 }
 
 #[cfg(test)]
