@@ -158,7 +158,7 @@ fn one_round(round: u32, random: &mut Random, targets: &Targets, listed: &mut Ve
         Fault::Kill(Role::Map, random.of(&targets.maps).clone(), s(6)),
     ];
     // In every other round both at once.
-    let gap = if round % 2 == 1 { 0 } else { 5 };
+    let gap = if round.is_multiple_of(2) { 5 } else { 0 };
     let mut second = 38;
     while !first.is_empty() {
         let next = first.swap_remove(random.below(first.len()));
@@ -170,7 +170,7 @@ fn one_round(round: u32, random: &mut Random, targets: &Targets, listed: &mut Ve
     for reduce in &targets.reduces {
         add(50, random, Fault::Kill(Role::Reduce, reduce.clone(), s(6)));
     }
-    if listed.len() > 6 && round % 2 == 0 {
+    if listed.len() > 6 && round.is_multiple_of(2) {
         let gone = random.fresh(listed, &mut used);
         listed.retain(|host| *host != gone);
         add(57, random, Fault::Leave(gone));

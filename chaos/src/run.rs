@@ -392,7 +392,8 @@ fn run_with(asked: &Asked, mut injector: Injector<'_>, server: &str, shared: &Sh
         let injecting = scope.spawn(|| injector.run(&events));
         let faulted = clock.deadline_in(ROUND * asked.minutes);
         let mut rounds = 0u64;
-        while !(clock.has_passed(faulted) && injecting.is_finished()) && !is_hopeless(&checking) {
+        let is_over = || clock.has_passed(faulted) && injecting.is_finished();
+        while !is_over() && !is_hopeless(&checking) {
             checking.look_at_cluster();
             let back_ns = if rounds.is_multiple_of(10) { FAR_NS } else { NEAR_NS };
             let now_ns = clock.wall().0;
