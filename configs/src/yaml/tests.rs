@@ -61,7 +61,21 @@ fn example(path: &str) -> Monitor {
 fn the_examples_load_without_a_warning() {
     let Loaded { documents, warnings } = load_path(&examples()).expect("the examples are good");
     let names: Vec<&str> = documents.iter().map(Document::name).collect();
-    assert_eq!(names, ["h1", "trade-center", "web", "access", "pay"]);
+    let single = [
+        "h1",
+        "trade-center",
+        "web",
+        "access",
+        "pay",
+        "shop",
+        "shop_access",
+        "brain-1",
+        "console-1",
+    ];
+    assert!(single.iter().all(|name| names.contains(name)), "{names:?}");
+    let of_role = |role: &str| documents.iter().filter(|document| document.kind() == role).count();
+    let roles = ["agent", "map", "reduce", "brain", "console"].map(of_role);
+    assert_eq!(roles, [11, 3, 2, 1, 1], "one agent alone, and a whole cluster");
     assert_eq!(warnings, []);
 }
 
