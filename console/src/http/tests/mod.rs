@@ -347,7 +347,8 @@ async fn the_brain_is_asked_how_everything_stands() {
     let expected = json!({
         "name": "m", "tenant": null, "app": "shop", "log": "/var/log/x.log", "file": "m.yaml", "text": "kind: monitor",
         "version": "ffffffffffffffff", "window_ms": 10_000, "grace_ms": 1_000, "group_by": ["path"], "outputs": ["n"],
-        "hosts_expected": 2, "reduce": "reduce-1", "shards": [{"map": "map-1", "hosts": 2}], "newest": "1970-01-01T00:00:10Z", "below": 1,
+        "hosts_expected": 2, "reduce": "reduce-1", "shards": [{"map": "map-1", "hosts": 2}],
+        "newest": "1970-01-01T00:00:10Z", "below": 1,
         "below_windows": [{"window": "1970-01-01T00:00:00Z", "ok": 1, "expected": 2, "missing": {"timeout": 1}}],
         "troubles": ["something"],
     });
