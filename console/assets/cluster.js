@@ -21,7 +21,8 @@ export function troublesOf({ cluster, monitors, mistakes }, now) {
   const troubles = [];
   if (!cluster) troubles.push({ text: 'The Brain does not answer: what is shown of nodes is not known now.' });
   for (const node of cluster?.nodes ?? []) {
-    const isDown = node.life !== 'live';
+    // One that was not heard yet has just begun.
+    const isDown = node.life === 'dead';
     if (isDown || node.trouble) {
       const why = node.trouble ? `: ${node.trouble}` : '';
       troubles.push({ text: `${node.role} ${node.node} ${isDown ? LIVES[node.life] ?? node.life : 'is in trouble'}${why}` });

@@ -114,7 +114,7 @@ fn what_is_wrong(monitors: &Monitors, cluster: &Cluster) -> Vec<String> {
     for node in cluster
         .nodes
         .iter()
-        .filter(|node| node.life != "live" || node.trouble.is_some())
+        .filter(|node| node.life == "dead" || node.trouble.is_some())
     {
         let why = node
             .trouble
