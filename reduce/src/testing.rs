@@ -126,6 +126,8 @@ pub struct Kept {
     pub history: Vec<(i64, Fence, StoredHeader)>,
     /// Set to have all calls fail.
     pub is_broken: bool,
+    /// Set to have all calls wait for ever.
+    pub is_hung: bool,
 }
 
 /// A store that keeps the promises of `store::Store` in memory.
@@ -135,6 +137,15 @@ pub struct MemoryStore(Arc<Mutex<Kept>>);
 impl MemoryStore {
     pub fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().expect("no test panics with the store in hand")
+    }
+
+    /// A call arrives.
+    async fn reach(&self, operation: &'static str) -> Result<(), StoreError> {
+        let is_hung = self.kept().is_hung;
+        if is_hung {
+            std::future::pending::<()>().await;
+        }
+        self.kept().check(operation)
     }
 
     pub fn header(&self, start_ns: i64) -> Option<StoredHeader> {
@@ -231,7 +242,10 @@ impl Kept {
 
 impl Storage for MemoryStore {
     fn write(&self, windows: Vec<WindowWrite>) -> BoxedFuture<'_, Result<Vec<WriteOutcome>, StoreError>> {
-        Box::pin(async move { self.write_now(&windows) })
+        Box::pin(async move {
+            self.reach("writing").await?;
+            self.write_now(&windows)
+        })
     }
 
     fn windows<'a>(
@@ -242,7 +256,7 @@ impl Storage for MemoryStore {
         bodies: bool,
     ) -> BoxedFuture<'a, Result<Vec<StoredWindow>, StoreError>> {
         Box::pin(async move {
-            self.kept().check("reading windows")?;
+            self.reach("reading windows").await?;
             let mut windows = self.windows_now(monitor, &range, most);
             if !bodies {
                 windows.iter_mut().for_each(|window| window.body.clear());
@@ -257,15 +271,15 @@ impl Storage for MemoryStore {
         range: Range<i64>,
     ) -> BoxedFuture<'a, Result<Vec<StoredPiece>, StoreError>> {
         Box::pin(async move {
-            self.kept().check("reading pieces")?;
+            self.reach("reading pieces").await?;
             Ok(self.pieces_now(monitor, &range))
         })
     }
 
     fn put_document(&self, document: Document) -> BoxedFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
+            self.reach("keeping a document").await?;
             let mut kept = self.kept();
-            kept.check("keeping a document")?;
             let key = |document: &Document| (document.kind.clone(), document.name.clone(), document.version);
             if !kept.documents.iter().any(|have| key(have) == key(&document)) {
                 kept.documents.push(document);
@@ -276,8 +290,8 @@ impl Storage for MemoryStore {
 
     fn documents<'a>(&'a self, kind: &'a str, name: &'a str) -> BoxedFuture<'a, Result<Vec<Document>, StoreError>> {
         Box::pin(async move {
+            self.reach("reading documents").await?;
             let kept = self.kept();
-            kept.check("reading documents")?;
             let found = kept
                 .documents
                 .iter()

@@ -351,10 +351,11 @@ impl Owner {
     }
 
     fn acknowledge_one(&mut self, number: u32, serial: u64, context: &mut Context<Self>) {
+        let now_ns = self.now_ns();
         let (Some(shard), Some(ledger)) = (self.shards.get_mut(&number), &self.ledger) else {
             return;
         };
-        if let Some(wait) = shard.saved(|start_ns| ledger.is_dirty(start_ns)) {
+        if let Some(wait) = shard.saved(|start_ns| ledger.is_dirty(start_ns), now_ns) {
             self.ask_later(number, serial, wait, context);
         }
     }

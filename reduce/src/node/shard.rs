@@ -40,7 +40,7 @@ pub(super) struct Shard {
     waits: Option<Duration>,
     /// Since when it is asked.
     pub(super) since_ns: i64,
-    /// When something was last heard of its hosts.
+    /// When something was last heard of its hosts, or it was asked again after the store had kept it waiting.
     pub(super) word_ns: i64,
     /// Failures in a row.
     pub(super) failures: u32,
@@ -75,8 +75,9 @@ impl Shard {
 
     /// Whether it is asked, and nothing was heard of its hosts for so long.
     pub(super) fn is_wordless(&self, now_ns: i64, patience_ns: i64) -> bool {
+        let is_asked = self.waits.is_none();
         let since_ns = self.since_ns.max(self.word_ns);
-        since_ns != i64::MIN && now_ns.saturating_sub(since_ns) > patience_ns && !self.plan.hosts.is_empty()
+        is_asked && since_ns != i64::MIN && now_ns.saturating_sub(since_ns) > patience_ns && !self.plan.hosts.is_empty()
     }
 
     pub(super) fn collect(&self, id: TaskId, epoch: u64) -> CollectRequest {
@@ -100,12 +101,17 @@ impl Shard {
     }
 
     /// What was written meanwhile; the pause before the next question, if that may be asked now.
-    pub(super) fn saved(&mut self, is_dirty: impl Fn(i64) -> bool) -> Option<Duration> {
+    pub(super) fn saved(&mut self, is_dirty: impl Fn(i64) -> bool, now_ns: i64) -> Option<Duration> {
+        let was_unsaved = !self.unsaved.is_empty();
         self.unsaved.retain(|start_ns| is_dirty(*start_ns));
         if !self.unsaved.is_empty() {
             return None;
         }
         let pause = self.waits.take()?;
+        if was_unsaved {
+            // While it waited for the store it could not speak.
+            self.word_ns = self.word_ns.max(now_ns);
+        }
         // An answer without anything new may name no ticket.
         self.acked = self.acked.max(self.heard);
         Some(pause)

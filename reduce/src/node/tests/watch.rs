@@ -5,33 +5,54 @@ use super::*;
 use crate::placement;
 use crate::protocol::NodeLife;
 use std::collections::BTreeSet;
+use tokio::sync::watch;
 
 const HOSTS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
 /// A second Map beside the scene's own.
 struct Second {
     puppet: Puppet,
-    _server: Server,
+    /// Whether it runs: what it is asked while it does not, it answers when it does again.
+    runs: watch::Sender<bool>,
+    server: Option<Server>,
+}
+
+struct Stoppable(PuppetHandler, watch::Receiver<bool>);
+
+impl Handler<MapProtocol> for Stoppable {
+    async fn handle(&self, request: MapRequest, call: &mut Call<MapProtocol>) -> Result<MapAnswer, Refusal> {
+        let mut runs = self.1.clone();
+        runs.wait_for(|runs| *runs).await.map(drop).expect("the test goes on");
+        self.0.handle(request, call).await
+    }
 }
 
 impl Second {
     async fn start(scene: &Scene) -> Self {
-        let puppet = Puppet::default();
-        let builder = ServerBuilder::new(
-            identity("map"),
-            Settings::default(),
-            scene.clock.clone(),
-            scene.randomness.clone(),
-        );
-        let handler = PuppetHandler(puppet.clone(), scene.clock.clone());
-        let server = builder
-            .serve::<MapProtocol>(handler)
-            .listen(&scene.network, "map:2")
-            .await;
-        Self {
-            puppet,
-            _server: server.expect("listens"),
+        let mut second = Self {
+            puppet: Puppet::default(),
+            runs: watch::Sender::new(true),
+            server: None,
+        };
+        second.listen(scene).await;
+        second
+    }
+
+    /// Listens as soon as its address is free.
+    async fn listen(&mut self, scene: &Scene) {
+        while self.server.is_none() {
+            let (clock, randomness) = (scene.clock.clone(), scene.randomness.clone());
+            let builder = ServerBuilder::new(identity("map"), Settings::default(), clock, randomness);
+            let handler = PuppetHandler(self.puppet.clone(), scene.clock.clone());
+            let handler = Stoppable(handler, self.runs.subscribe());
+            let server = builder.serve::<MapProtocol>(handler);
+            self.server = server.listen(&scene.network, "map:2").await.ok();
+            scene.clock.sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    fn installs(&self) -> usize {
+        self.puppet.state().installs.len()
     }
 }
 
@@ -159,5 +180,130 @@ fn a_map_that_answers_and_says_nothing_of_its_hosts_is_avoided() {
         );
         // It lives all the same, and is asked again later.
         assert_eq!(stage.status().await.maps[0].life, NodeLife::Live);
+    });
+}
+
+/// Has both Maps installed.
+async fn of_both(stage: &Scene, second: &Second) -> [BTreeSet<String>; 2] {
+    let task = of_two_maps(&HOSTS);
+    let shares = shares(&task);
+    stage.install(task).await;
+    stage
+        .until("both have their shares", async |stage| {
+            [told(&stage.map), told(&second.puppet)] == shares
+        })
+        .await;
+    shares
+}
+
+#[test]
+fn a_stopped_map_that_wakes_up_changes_nothing() {
+    play(async |stage| {
+        let second = Second::start(&stage).await;
+        let [firsts, seconds] = of_both(&stage, &second).await;
+        second.runs.send_replace(false);
+        // What it had read so far, and nobody has heard.
+        for host in &seconds {
+            second.puppet.say(say(host, 0, 1, Counted, Provisional));
+        }
+        stage
+            .until("all are on the first", async |stage| told(&stage.map) == all())
+            .await;
+        for host in HOSTS {
+            stage.map.say(say(host, 0, 2, Counted, Settled));
+        }
+        let records = 3 * HOSTS.len() as u64;
+        stage
+            .until_window(0, WindowState::Settled, &[Counted; HOSTS.len()], records)
+            .await;
+        let revisions = |stage: &Scene| {
+            let kept = stage.store.kept();
+            kept.history.iter().filter(|(start_ns, ..)| *start_ns == ns(0)).count()
+        };
+        let before = revisions(&stage);
+        second.runs.send_replace(true);
+        stage
+            .until("it has its share again, and has said what it had", async |stage| {
+                let is_heard = second.puppet.state().pending.is_empty();
+                is_heard && [told(&stage.map), told(&second.puppet)] == [firsts.clone(), seconds.clone()]
+            })
+            .await;
+        stage.clock.sleep(Duration::from_secs(5)).await;
+        assert_eq!(revisions(&stage), before);
+        assert_eq!(stage.header(0).expect("a header").records, records);
+    });
+}
+
+#[test]
+fn a_map_that_flaps_is_left_alone_until_it_has_answered_for_a_while() {
+    play(async |stage| {
+        let mut second = Second::start(&stage).await;
+        let [_, seconds] = of_both(&stage, &second).await;
+        for _ in 0..8 {
+            second.server = None;
+            second.puppet.forget();
+            stage.clock.sleep(Duration::from_secs(5)).await;
+            second.listen(&stage).await;
+            stage.clock.sleep(Duration::from_secs(6)).await;
+        }
+        // Rests of 2 and 4 s end while it is there, those of 8 s and more do not.
+        assert_eq!(second.installs(), 3);
+        stage
+            .until("it has its share again", async |_| told(&second.puppet) == seconds)
+            .await;
+        assert_eq!(second.installs(), 4);
+    });
+}
+
+#[test]
+fn maps_are_not_blamed_for_a_store_that_is_away() {
+    play(async |stage| {
+        let second = Second::start(&stage).await;
+        let [firsts, _] = of_both(&stage, &second).await;
+        stage.store.kept().is_broken = true;
+        for host in HOSTS {
+            let puppet = if firsts.contains(host) {
+                &stage.map
+            } else {
+                &second.puppet
+            };
+            puppet.say(say(host, 0, 2, Counted, Settled));
+        }
+        stage.clock.sleep(Duration::from_secs(95)).await;
+        let troubles = stage.monitor().await.troubles;
+        let is_said = |text: &str| troubles.iter().any(|trouble| trouble.contains(text));
+        assert!(is_said("told to") && !is_said("said nothing"), "{troubles:?}");
+        stage.store.kept().is_broken = false;
+        let records = 3 * HOSTS.len() as u64;
+        stage
+            .until_window(0, WindowState::Settled, &[Counted; HOSTS.len()], records)
+            .await;
+        assert_eq!((stage.map.state().installs.len(), second.installs()), (1, 1));
+    });
+}
+
+#[test]
+fn a_call_of_the_store_that_never_returns_is_given_up_and_made_again() {
+    play(async |stage| {
+        stage.install(task(1, &["a"])).await;
+        stage
+            .until("it is installed", async |stage| !stage.map.state().tasks.is_empty())
+            .await;
+        stage.store.kept().is_hung = true;
+        stage.map.say(say("a", 0, 2, Counted, Settled));
+        stage
+            .until("it is said", async |stage| {
+                let troubles = stage.monitor().await.troubles;
+                troubles
+                    .iter()
+                    .any(|trouble| trouble.contains("did not answer in 40 s"))
+            })
+            .await;
+        assert_eq!(stage.map.state().acked, 0);
+        stage.store.kept().is_hung = false;
+        stage.until_window(0, WindowState::Settled, &[Counted], 3).await;
+        stage
+            .until("it is acknowledged", async |stage| stage.map.state().acked == 1)
+            .await;
     });
 }
