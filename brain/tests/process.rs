@@ -323,7 +323,15 @@ fn a_reduce_that_answers_and_does_nothing_for_a_monitor_loses_it() {
         let owner = |stage: &stage::Stage| stage.reduces.iter().position(|reduce| !reduce.tasks().is_empty());
         stage.until("installed", || owner(&stage).is_some()).await;
         let first = owner(&stage).expect("an owner");
-        stage.reduces[first].told().worked_ns = Some(NOW);
+        // It answers, and its newest window stands still; while the store is away that is no wonder.
+        let stand_still = |reduce: &stage::Reduce| reduce.told().newest_ns = Some(NOW + 5 * S);
+        stage.pass(10).await;
+        stand_still(&stage.reduces[first]);
+        stage.reduces[first].told().waits_for_store = true;
+        stage.pass(900).await;
+        stage.reduces[first].told().waits_for_store = false;
+        stage.pass(110).await;
+        assert!(!stage.reduces[first].tasks().is_empty());
         let other = &stage.reduces[1 - first];
         stage.until("it moved", || !other.tasks().is_empty()).await;
         assert!(other.told().installed.values().all(|task| task.epoch == 2));
@@ -334,6 +342,55 @@ fn a_reduce_that_answers_and_does_nothing_for_a_monitor_loses_it() {
         let is_told =
             |event: &brain::protocol::Event| event.text.contains("does nothing for pay, which others take over");
         assert!(state.events.iter().any(is_told), "{:?}", state.events);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn a_monitor_that_nobody_gets_on_with_is_moved_ever_more_seldom() {
+    play(2, async |mut stage| {
+        stage.start().await;
+        stage
+            .reduces
+            .iter()
+            .for_each(|reduce| reduce.told().newest_ns = Some(NOW + 5 * S));
+        stage.pass(3 * 3600).await;
+        let epoch = stage.ask_as_console().await.epoch;
+        // Two minutes, four, eight, sixteen, then thirty-two each.
+        assert!((5..=10).contains(&epoch), "{epoch}");
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn a_reduce_that_does_nothing_again_is_avoided_for_longer() {
+    play(2, async |mut stage| {
+        stage.start().await;
+        let owner = |stage: &stage::Stage| stage.reduces.iter().position(|reduce| !reduce.tasks().is_empty());
+        stage.until("installed", || owner(&stage).is_some()).await;
+        let first = owner(&stage).expect("an owner");
+        stage.reduces[first].told().newest_ns = Some(NOW + 5 * S);
+        for second in (0..3 * 3600).step_by(5) {
+            stage.reduces[1 - first].told().newest_ns = Some(NOW + second * S);
+            stage.pass(5).await;
+        }
+        // To and fro, each time for twice as long: after ten minutes, twenty, forty, eighty.
+        let epoch = stage.ask_as_console().await.epoch;
+        assert!((5..=10).contains(&epoch), "{epoch}");
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn a_monitor_is_not_moved_from_the_only_reduce() {
+    play(1, async |mut stage| {
+        stage.start().await;
+        stage.reduce().told().newest_ns = Some(NOW + 5 * S);
+        stage.until("installed", || !stage.reduce().tasks().is_empty()).await;
+        stage.pass(3600).await;
+        let told = stage.reduce().told().removed.len();
+        let state = stage.ask_as_console().await;
+        assert_eq!((told, state.epoch), (0, 1));
         stage.stop().await;
     });
 }

@@ -212,9 +212,6 @@ pub struct ReduceStatus {
     /// The Maps of all monitors, by name.
     #[serde(default)]
     pub maps: Vec<MapSeen>,
-    /// The Reduce's clock.
-    #[serde(default)]
-    pub now_ns: i64,
 }
 
 /// What Maps have learned (F8), told at each question until it is heard.
@@ -261,9 +258,12 @@ pub struct MonitorStatus {
     /// Which Maps count how many of its hosts.
     #[serde(default)]
     pub shards: Vec<ShardSeen>,
-    /// When whoever owns it last did something, by the Reduce's clock.
+    /// How long after a window's end it is answered first; 0 if its owner has not said.
     #[serde(default)]
-    pub worked_ns: i64,
+    pub grace_ns: i64,
+    /// Whether the store keeps it from getting on; else its newest window moves while windows end.
+    #[serde(default)]
+    pub waits_for_store: bool,
 }
 
 /// A window below 100 %.

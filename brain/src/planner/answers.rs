@@ -46,6 +46,8 @@ impl Planner {
                     reduce,
                     task: told,
                     number: self.installs,
+                    newest_ns: None,
+                    got_on: context.clock().monotonic(),
                 });
             }
             Ok(ReduceAnswer::Invalid(why)) => {

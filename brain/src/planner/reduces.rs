@@ -15,10 +15,7 @@ use std::time::Duration;
 
 /// How long a Reduce may take to say how it stands.
 const STATUS_PATIENCE: Duration = Duration::from_secs(5);
-/// How long whoever owns a monitor may do nothing before the monitor is given to another Reduce: longer than a Reduce
-/// itself needs to replace an owner that hangs.
-const IDLE_NS_MAX: i64 = 120_000_000_000;
-/// How long a Reduce whose owner did nothing does not get that monitor again.
+/// How long a Reduce that did nothing for a monitor does not get it again; doubled by each move in a row.
 const AVOIDED: Duration = Duration::from_secs(600);
 
 pub(super) struct ReduceLink {
@@ -130,28 +127,24 @@ impl Planner {
         }
     }
 
-    /// Takes a monitor from a Reduce that lives, and whose owner of it does nothing.
+    /// Takes a monitor from a Reduce that lives, and gets nowhere with it.
     fn notice_idle(&mut self, reduce: usize, status: &ReduceStatus, context: &mut Context<Planner>) {
-        if self.reduces.iter().filter(|link| link.guard.may_work()).count() < 2 {
-            return;
-        }
-        let until = context.clock().deadline_in(AVOIDED);
+        let has_others = self.reduces.iter().filter(|link| link.guard.may_work()).count() > 1;
+        let (now, now_ns) = (context.clock().monotonic(), context.clock().wall().0);
         let mut idle = Vec::new();
         for monitor in &status.monitors {
             let key = TaskKey {
                 monitor: monitor.monitor.clone(),
                 version: monitor.version,
             };
-            let is_idle = monitor.worked_ns > 0 && status.now_ns.saturating_sub(monitor.worked_ns) > IDLE_NS_MAX;
-            let Some(task) = self.tasks.get_mut(&key).filter(|_| is_idle) else {
+            let Some(task) = self.tasks.get_mut(&key) else {
                 continue;
             };
-            let is_here = task
-                .installed
-                .as_ref()
-                .is_some_and(|installed| installed.reduce == reduce);
-            if is_here && task.avoids.is_none_or(|(avoided, _)| avoided != reduce) {
-                task.avoids = Some((reduce, until));
+            let gets_nowhere = task.gets_nowhere(reduce, monitor, now, now_ns);
+            if gets_nowhere && has_others && task.avoids.is_none_or(|(avoided, _)| avoided != reduce) {
+                let avoided = AVOIDED.saturating_mul(task.doubled());
+                task.avoids = Some((reduce, context.clock().deadline_in(avoided)));
+                task.moves = task.moves.saturating_add(1);
                 idle.push(key.monitor);
             }
         }

@@ -5,10 +5,21 @@ use crate::keeper::{Known, KnownTask};
 use crate::leases::ceil_to;
 use crate::ledger::TaskKey;
 use crate::topology::reduce_of;
-use lika::seam::Deadline;
-use reduce::protocol::{InventorySpan, MonitorTask, NodeAddress, Place};
+use lika::seam::{Deadline, Monotonic};
+use reduce::protocol::{InventorySpan, MonitorStatus, MonitorTask, NodeAddress, Place};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a monitor's newest window may stand still, if that is longer than some windows, before the monitor is given
+/// to another Reduce: longer than a Reduce itself needs to replace an owner that hangs.
+const STILL_MAX: Duration = Duration::from_secs(120);
+/// The same in windows: one may be late for many reasons.
+const STILL_WINDOWS: u32 = 3;
+/// How long a Reduce may take for a monitor's first word: one that was started anew loads thousands one by one.
+const LOADING_MAX: Duration = Duration::from_secs(600);
+/// By each move in a row all that is doubled, so often at most: if it gets on nowhere, moving is not the cure.
+const DOUBLINGS_MAX: u32 = 4;
 
 /// From where on a task has something to do: asked of the store before a Reduce is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +51,10 @@ pub(super) struct Installed {
     pub(super) task: Arc<MonitorTask>,
     /// [`Planner::installs`] then.
     pub(super) number: u64,
+    /// The newest window that it has spoken of.
+    pub(super) newest_ns: Option<i64>,
+    /// When that moved, or there was a reason for it not to.
+    pub(super) got_on: Monotonic,
 }
 
 pub(super) struct Task {
@@ -57,6 +72,8 @@ pub(super) struct Task {
     pub(super) failures: u32,
     /// A Reduce that did nothing for it, and until when it does not get it.
     pub(super) avoids: Option<(usize, Deadline)>,
+    /// How often it was moved because its Reduce did nothing for it, since it last got on with all to choose from.
+    pub(super) moves: u32,
     /// Nothing is told before, after a failure.
     pub(super) not_before: Option<Deadline>,
     pub(super) trouble: Option<String>,
@@ -79,6 +96,7 @@ impl Task {
             is_repairing: false,
             failures: 0,
             avoids: None,
+            moves: 0,
             not_before: None,
             trouble: None,
             is_auditing: false,
@@ -91,6 +109,40 @@ impl Task {
     pub(super) fn lost(&mut self) {
         self.installed = None;
         self.from = From::Unknown;
+    }
+
+    /// By how much it waits longer before it is moved again.
+    pub(super) fn doubled(&self) -> u32 {
+        1 << self.moves.min(DOUBLINGS_MAX)
+    }
+
+    /// Takes what a Reduce says of it; whether its newest window has stood still for too long, and nothing but the
+    /// Reduce can be the reason.
+    pub(super) fn gets_nowhere(&mut self, reduce: usize, said: &MonitorStatus, now: Monotonic, now_ns: i64) -> bool {
+        let (doubled, window_ns) = (self.doubled(), self.known.lease.window_ns);
+        let installed = self.installed.as_mut();
+        let Some(installed) = installed.filter(|installed| installed.reduce == reduce) else {
+            return false;
+        };
+        let is_ahead = said.newest_ns > installed.newest_ns;
+        let may_stay = self.desired.as_ref().is_some_and(|(desired, _)| *desired == reduce);
+        if is_ahead && installed.newest_ns.is_some() && self.avoids.is_none() && may_stay {
+            self.moves = 0;
+        }
+        let (from_ns, until_ns) = (installed.task.from_ns, installed.task.until_ns);
+        let has_windows = from_ns <= now_ns && until_ns.is_none_or(|until_ns| now_ns < until_ns);
+        if is_ahead || said.waits_for_store || !has_windows {
+            installed.newest_ns = installed.newest_ns.max(said.newest_ns);
+            installed.got_on = now;
+            return false;
+        }
+        let nanos = |ns: i64| Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
+        let mut patience = STILL_MAX.max(nanos(window_ns).saturating_mul(STILL_WINDOWS));
+        if installed.newest_ns.is_none() {
+            patience = patience.max(LOADING_MAX);
+        }
+        let patience = patience.saturating_mul(doubled).saturating_add(nanos(said.grace_ns));
+        now.since(installed.got_on) > patience
     }
 }
 

@@ -41,8 +41,7 @@ pub struct Told {
     /// What it says of every monitor.
     pub below: Vec<BelowWindow>,
     pub newest_ns: Option<i64>,
-    /// When its owners last did something; now, if it isn't said.
-    pub worked_ns: Option<i64>,
+    pub waits_for_store: bool,
     /// What it answers to installations instead of `Done`.
     pub refuse: Option<ReduceAnswer>,
     /// What it says was learned, until it is heard: by ticket.
@@ -120,7 +119,8 @@ impl Handler<ReduceProtocol> for Reduce {
                     below_windows: told.below.clone(),
                     troubles: Vec::new(),
                     shards: Vec::new(),
-                    worked_ns: told.worked_ns.unwrap_or(self.clock.wall().0),
+                    grace_ns: S,
+                    waits_for_store: told.waits_for_store,
                 };
                 ReduceAnswer::Status(ReduceStatus {
                     monitors: told.installed.values().map(status).collect(),
@@ -131,7 +131,6 @@ impl Handler<ReduceProtocol> for Reduce {
                         learned: told.news.values().cloned().collect(),
                     },
                     maps: Vec::new(),
-                    now_ns: self.clock.wall().0,
                 })
             }
         })

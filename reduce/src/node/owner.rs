@@ -146,7 +146,9 @@ impl Owner {
             below_windows: Vec::new(),
             troubles: vec!["it is being loaded from the store".to_owned()],
             shards: Vec::new(),
-            worked_ns: shared.config.clock.wall().0,
+            grace_ns: terms.grace_ns,
+            // An owner that fails again and again before it can say more is not excused by the store.
+            waits_for_store: false,
         };
         drop(task);
         Self {
@@ -508,7 +510,8 @@ impl Owner {
             below_windows,
             troubles,
             shards: self.shards_seen(),
-            worked_ns: self.now_ns(),
+            grace_ns: self.terms.grace_ns,
+            waits_for_store: self.store_trouble.is_some(),
         });
     }
 

@@ -158,7 +158,6 @@ impl Registry {
             refused: self.shared.refused.load(Ordering::Relaxed),
             news: self.shared.news.borrow_mut().hand_out(),
             maps: self.shared.guards.borrow().seen(),
-            now_ns: self.shared.config.clock.wall().0,
         }
     }
 }
@@ -176,7 +175,8 @@ fn status_of(known: &Installed) -> MonitorStatus {
         below_windows: Vec::new(),
         troubles: Vec::new(),
         shards: Vec::new(),
-        worked_ns: 0,
+        grace_ns: 0,
+        waits_for_store: false,
     });
     if let LifeState::BackingOff(exit) | LifeState::Ended(exit) = known.owner.observe().life {
         status.troubles.push(format!("its owner {exit}; it is built anew"));
