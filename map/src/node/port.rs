@@ -23,9 +23,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 /// The longest time for a handshake with an agent; a dial into nothing ends with it, and the next one follows soon.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(3);
 /// How an agent is dialled again: soon enough that with one handshake and one pull interval an agent that came back is
-/// read again within ten seconds.
+/// read again within ten seconds, and never more often than twice a second, whatever is drawn.
 const REDIAL: Backoff = Backoff {
-    first: Duration::from_millis(100),
+    first: Duration::from_millis(700),
     longest: Duration::from_secs(2),
 };
 /// How often a connection says that it is there, and the silence after which it counts as dead.

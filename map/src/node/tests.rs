@@ -23,7 +23,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::LocalSet;
 
@@ -48,7 +48,12 @@ fn run(test: impl Future<Output = ()>) {
 struct TwoSided {
     reduces: MemoryNetwork,
     agents: MemoryNetwork,
+    dials: Dials,
+    clock: Clock,
 }
+
+/// When each agent was dialled.
+type Dials = Arc<Mutex<BTreeMap<String, Vec<i64>>>>;
 
 impl Network for TwoSided {
     fn listen<'a>(&'a self, address: &'a str) -> BoxedFuture<'a, io::Result<Box<dyn Listener>>> {
@@ -56,6 +61,9 @@ impl Network for TwoSided {
     }
 
     fn dial<'a>(&'a self, address: &'a str) -> BoxedFuture<'a, io::Result<BoxedStream>> {
+        let mut dials = self.dials.lock().expect("no test panics with it in hand");
+        let of_agent = dials.entry(address.to_owned()).or_default();
+        of_agent.push(self.clock.wall().0);
         self.agents.dial(address)
     }
 }
@@ -64,6 +72,7 @@ impl Network for TwoSided {
 struct Scene {
     clock: Clock,
     agents: MemoryNetwork,
+    dials: Dials,
     node: MapNode,
     reduce: Client<MapProtocol>,
 }
@@ -72,6 +81,7 @@ impl Scene {
     async fn new(limits: Limits) -> Self {
         let clock = Clock::simulated(WallNs(START_NS));
         let (reduces, agents) = (MemoryNetwork::default(), MemoryNetwork::default());
+        let dials = Dials::default();
         let identity = |role: &str| Identity {
             role: role.to_owned(),
             node: format!("{role}-1"),
@@ -85,6 +95,8 @@ impl Scene {
             network: Arc::new(TwoSided {
                 reduces: reduces.clone(),
                 agents: agents.clone(),
+                dials: Arc::clone(&dials),
+                clock: clock.clone(),
             }),
             cpu: CpuPool::inline(),
             listen: "map:1".to_owned(),
@@ -103,6 +115,7 @@ impl Scene {
         Self {
             clock,
             agents,
+            dials,
             node,
             reduce,
         }

@@ -219,6 +219,36 @@ fn many_agents_that_hang_keep_no_other_waiting() {
 }
 
 #[test]
+fn agents_that_were_never_there_are_known_before_the_first_window_ends_and_keep_no_other_waiting() {
+    run(async {
+        let (scene, logs) = (Scene::new(Limits::default()).await, Logs::new());
+        let _server = agent(&scene.clock, &scene.agents, logs.base()).await;
+        logs.line(START_NS, "op=pay");
+        let names: Vec<String> = (0..200).map(|number| format!("nobody{number}:1")).collect();
+        let mut hosts: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &**name)).collect();
+        hosts.push(("h1", ADDRESS));
+        scene.install(task("pay", &logs.path(), &hosts)).await;
+        let all_said = |heard: &Heard| hosts.iter().all(|(host, _)| heard.state(host, START_NS).is_some());
+        let heard = scene.until(&id("pay"), all_said).await;
+        let late_ms = (scene.now_ns() - START_NS - 2 * SECOND) / 1_000_000;
+        assert!(late_ms <= 200, "{late_ms} ms behind the first window's grace");
+        assert!(heard.state("h1", START_NS).is_some_and(HostState::is_ok));
+        let is_masked = |name: &String| heard.state(name, START_NS) == Some(HostState::Unreachable);
+        assert!(names.iter().all(is_masked));
+        scene.clock.sleep(Duration::from_secs(60)).await;
+        let dials = scene.dials.lock().expect("nobody panicked").clone();
+        let is_hasty = |times: &Vec<i64>| times.windows(3).any(|three| three[2] - three[0] < SECOND);
+        let hasty: Vec<_> = dials.iter().filter(|(_, times)| is_hasty(times)).collect();
+        assert!(hasty.is_empty(), "{:?}", hasty.first());
+        assert!(
+            names.iter().all(|name| dials[name].len() > 20),
+            "they are tried again and again"
+        );
+        scene.stop().await;
+    });
+}
+
+#[test]
 fn windows_are_read_anew_of_a_real_agent() {
     run(async {
         let (scene, logs, _server) = counting().await;
