@@ -1,6 +1,8 @@
 //! The interpreter of formats: one token after the other, from left to right, never going back.
 
-use super::civil::{Civil, HalfDay, NANOS_PER_SECOND, WrittenZone, Year, month_days};
+use super::civil::{
+    Civil, HalfDay, NANOS_PER_SECOND, WrittenZone, Year, civil_from_days, days_from_civil, month_days,
+};
 use super::scan;
 use super::token::{EpochUnit, Token};
 
@@ -14,6 +16,8 @@ pub struct Draft {
     pub month: u8,
     pub day: u8,
     pub year_day: u16,
+    pub iso_week: u8,
+    pub iso_weekday: u8,
     pub hour: u8,
     pub minute: u8,
     pub second: u8,
@@ -26,11 +30,15 @@ pub struct Draft {
 impl Draft {
     /// The date and time, if there is such a day and hour.
     pub fn civil(&self) -> Option<Civil> {
-        let (month, day) = match self.year_day {
-            0 => (self.month, self.day),
-            year_day => self.month_and_day(year_day)?,
+        let (year, month, day) = match (self.year_day, self.iso_week) {
+            (0, 0) => (self.year, self.month, self.day),
+            (0, week) => self.day_of_week(week)?,
+            (year_day, _) => {
+                let (month, day) = self.month_and_day(year_day)?;
+                (self.year, month, day)
+            }
         };
-        let longest = match self.year {
+        let longest = match year {
             Year::Written(year) => month_days(year, month),
             Year::Absent => month_days(2000, month),
         };
@@ -41,7 +49,7 @@ impl Draft {
             _ => return None,
         };
         let exists = (1..=longest).contains(&day) && self.minute <= 59 && self.second <= 60;
-        let (year, nanos, zone) = (self.year, self.nanos, self.zone);
+        let (nanos, zone) = (self.nanos, self.zone);
         exists.then_some(Civil {
             year,
             month,
@@ -52,6 +60,19 @@ impl Draft {
             nanos,
             zone,
         })
+    }
+
+    /// The date of a day of an ISO 8601 week: week 1 is that of 4 January, and weeks begin on Monday.
+    fn day_of_week(&self, week: u8) -> Option<(Year, u8, u8)> {
+        let Year::Written(year) = self.year else { return None };
+        let fourth = days_from_civil(year, 1, 4);
+        // 1970-01-01 was a Thursday, the third day after Monday.
+        let monday = fourth - (fourth + 3).rem_euclid(7);
+        let days = monday + 7 * (i64::from(week) - 1) + i64::from(self.iso_weekday) - 1;
+        let next = days_from_civil(year + 1, 1, 4);
+        let exists = (1..=7).contains(&self.iso_weekday) && days < next - (next + 3).rem_euclid(7);
+        let (year, month, day) = civil_from_days(days);
+        exists.then_some((Year::Written(year), month, day))
     }
 
     fn month_and_day(&self, year_day: u16) -> Option<(u8, u8)> {
@@ -142,6 +163,11 @@ fn step_rare(token: Token, line: &[u8], at: usize, draft: &mut Draft) -> Option<
             let (nanos, end) = scan::fraction_digits(line, at)?;
             draft.nanos = nanos;
             Some(end)
+        }
+        Token::IsoWeek => two_digits(line, at, &mut draft.iso_week).filter(|_| (1..=53).contains(&draft.iso_week)),
+        Token::IsoWeekday => {
+            draft.iso_weekday = scan::fixed_digits(line, at, 1)? as u8;
+            Some(at + 1)
         }
         Token::HalfDay => {
             let (half, end) = scan::half_day(line, at)?;

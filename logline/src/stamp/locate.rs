@@ -96,10 +96,14 @@ pub(super) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'@' | b'$' | b'-' | b'.')
 }
 
-/// Whether a stamp may begin at a place: where a run of letters or digits begins, or at `@`.
+/// Whether a stamp may begin at a place: where a run of letters or digits begins, or at `@`. Bytes beyond ASCII begin a
+/// run only, so that a month's name may begin with one, and a number after such text is found.
 #[inline]
 pub(super) fn is_start(line: &[u8], at: usize) -> bool {
     let byte = line[at];
+    if byte >= 0x80 {
+        return at == 0 || line[at - 1] < 0x80 && !line[at - 1].is_ascii_alphanumeric();
+    }
     if !byte.is_ascii_alphanumeric() {
         return byte == b'@';
     }

@@ -20,6 +20,7 @@ mod file;
 mod interpret;
 mod learn;
 pub mod locate;
+mod names;
 pub mod pattern;
 pub mod profile;
 pub mod reader;

@@ -115,8 +115,9 @@ struct FirstBytes([u64; 4]);
 impl FirstBytes {
     fn of(token: Option<&Token>) -> Self {
         let admits: fn(u8) -> bool = match token {
-            Some(Token::MonthName | Token::Weekday | Token::Severity) => |byte| byte.is_ascii_alphabetic(),
-            Some(Token::WeekdayOptional) => |byte| byte.is_ascii_alphanumeric() || byte == b' ',
+            Some(Token::MonthName | Token::Weekday) => |byte| byte.is_ascii_alphabetic() || byte >= 0x80,
+            Some(Token::Severity) => |byte| byte.is_ascii_alphabetic(),
+            Some(Token::WeekdayOptional) => |byte| byte.is_ascii_alphanumeric() || byte == b' ' || byte >= 0x80,
             Some(Token::DayPadded) => |byte| byte.is_ascii_digit() || byte == b' ',
             Some(Token::Tai64) => |byte| byte == b'@',
             Some(Token::Byte(_) | Token::Spaces | Token::FractionOptional | Token::ZoneOptional | Token::Zone)

@@ -4,6 +4,7 @@
 //! as UTF-8, none allocates.
 
 use super::civil::{HalfDay, WrittenZone};
+use super::names;
 
 /// Greatest offset from UTC that is believed, in hours. Real ones end at 14.
 const OFFSET_HOURS_MAX: i32 = 15;
@@ -186,21 +187,31 @@ fn name_index(names: &[&[u8]], all_initials: &[u32], word: &[u8]) -> Option<usiz
     (word.len() == 3 || word.eq_ignore_ascii_case(names[index])).then_some(index)
 }
 
-/// An English month name, short or long, in any case: 1 to 12.
+/// A month name, short or long, in any case, English or of another language: 1 to 12.
 pub fn month_name(line: &[u8], at: usize) -> Option<(u8, usize)> {
     let word = letters(line, at);
-    let index = match name_index(&MONTHS, &MONTH_INITIALS, word) {
-        Some(index) => index,
-        None if word.eq_ignore_ascii_case(b"sept") => 8,
-        None => return None,
-    };
-    Some((index as u8 + 1, at + word.len()))
+    match name_index(&MONTHS, &MONTH_INITIALS, word) {
+        Some(index) if !goes_on(line, at + word.len()) => Some((index as u8 + 1, at + word.len())),
+        _ => names::month(line, at),
+    }
 }
 
-/// An English weekday, short or long, in any case; answers where it ends.
+/// A weekday, short or long, in any case, English or of another language; answers where it ends.
 pub fn weekday_name(line: &[u8], at: usize) -> Option<usize> {
     let word = letters(line, at);
-    name_index(&WEEKDAYS, &WEEKDAY_INITIALS, word).map(|_| at + word.len())
+    match name_index(&WEEKDAYS, &WEEKDAY_INITIALS, word) {
+        Some(_) if !goes_on(line, at + word.len()) => Some(at + word.len()),
+        _ => names::weekday(line, at),
+    }
+}
+
+/// Whether a word goes on with a letter beyond ASCII, or with the dot of an abbreviation before a space.
+fn goes_on(line: &[u8], at: usize) -> bool {
+    match line.get(at) {
+        Some(b'.') => matches!(line.get(at + 1), Some(b' ' | b',')),
+        Some(byte) => *byte >= 0x80,
+        None => false,
+    }
 }
 
 /// `AM`, `pm`, `a.m.`: a whole word.

@@ -48,6 +48,8 @@ fn show_token(token: Token, text: &[u8], shown: &mut Vec<u8>) {
         }
         Token::DayPadded => "%e",
         Token::YearDay => "%j",
+        Token::IsoWeek => "%V",
+        Token::IsoWeekday => "%u",
         Token::Hour2 => "%H",
         Token::HourLoose => {
             if one_digit {

@@ -2,7 +2,7 @@
 //!
 //! Order matters only between formats that read the same bytes equally long: the earlier, stricter one is meant.
 //! A table indexed by how a stamp begins (so many digits and then which byte, or a letter) leaves a handful of formats
-//! to try at a place. Localised months, ISO weeks and zones of other alphabets are further rows, when they come.
+//! to try at a place.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -76,9 +76,20 @@ const FAMILIES: &[Family] = &[
         times: &["%H:%M:%S%?f%?z", "%H:%M%?z"],
     },
     Family {
-        dates: &["%Y年%-m月%-d日"],
+        dates: &["%G-W%V-%u", "%GW%V%u"],
+        joins: &["T", " "],
+        times: &["%H:%M:%S%?f%?z", "%H:%M%?z", "%H%M%S%?f%?z"],
+    },
+    // Chinese, Japanese, Korean.
+    Family {
+        dates: &["%Y年%-m月%-d日", "%Y年%-m月%-d日 %a", "%Y년 %-m월 %-d일"],
         joins: &["", " "],
-        times: &["%-H时%M分%S秒", "%-H:%M:%S%?f"],
+        times: &["%-H时%M分%S秒", "%-H時%M分%S秒", "%-H:%M:%S%?f%?z", "%-H시 %M분 %S초"],
+    },
+    Family {
+        dates: &["%-m月 %e", "%-m月%-d日", "%-m월 %e"],
+        joins: &[" "],
+        times: &["%-H:%M:%S%?f%?z"],
     },
     // Compact forms.
     Family {
@@ -351,10 +362,14 @@ impl Table {
             self.by_at_sign.iter().for_each(|group| try_group(*group));
         } else if scan::is_digit_at(line, at + 1) {
             self.by_severity.iter().for_each(|group| try_group(*group));
-        } else if scan::month_name(line, at).is_some() {
-            self.by_month.iter().for_each(|group| try_group(*group));
-        } else if scan::weekday_name(line, at).is_some() {
-            self.by_weekday.iter().for_each(|group| try_group(*group));
+        } else {
+            // `mar` is a month here and a day there: what follows decides.
+            if scan::month_name(line, at).is_some() {
+                self.by_month.iter().for_each(|group| try_group(*group));
+            }
+            if scan::weekday_name(line, at).is_some() {
+                self.by_weekday.iter().for_each(|group| try_group(*group));
+            }
         }
     }
 }
@@ -367,6 +382,7 @@ fn digits_of(token: Token) -> Option<(usize, usize)> {
         Token::MonthLoose | Token::DayLoose | Token::DayPadded | Token::HourLoose | Token::Hour12 => (1, 2),
         Token::MinuteLoose | Token::SecondLoose => (1, 2),
         Token::YearDay => (3, 3),
+        Token::IsoWeekday => (1, 1),
         Token::Epoch(unit) => (unit.digits(), unit.digits()),
         _ => return None,
     })

@@ -7,7 +7,8 @@
 //! | `%-m` `%-d` `%-H` `%-M` `%-S` | one or two digits |
 //! | `%e` | day, one or two digits, perhaps after a space |
 //! | `%j` | day of the year, three digits |
-//! | `%b` `%a` | English month or weekday, short or long, any case |
+//! | `%G` `%V` `%u` | year of the ISO week, its number, and the day of the week, 1 to 7 |
+//! | `%b` `%a` | month or weekday, short or long, any case, English or of some thirty other languages |
 //! | `%I` `%p` | 12-hour clock, one or two digits, and AM or PM |
 //! | `%?f` | perhaps a fraction, with its `.`, `,` or `:` |
 //! | `%f` `%L` `%N` | digits of a fraction; after a separator the fraction as a whole may be missing |
@@ -71,6 +72,8 @@ pub enum Token {
     DayLoose,
     DayPadded,
     YearDay,
+    IsoWeek,
+    IsoWeekday,
     Hour2,
     HourLoose,
     Hour12,
@@ -96,8 +99,8 @@ pub enum Token {
 pub enum PatternError {
     /// A letter after `%` that the language does not have.
     #[error(
-        "unknown directive `{directive}` at byte {at} of the timestamp pattern; known are %Y %y %m %d %e %j %b %a \
-             %H %I %M %S %p %f %L %N %z %s %T %F"
+        "unknown directive `{directive}` at byte {at} of the timestamp pattern; known are %Y %y %m %d %e %j %G %V %u %b \
+             %a %H %I %M %S %p %f %L %N %z %s %T %F"
     )]
     UnknownDirective {
         /// The directive as written.
@@ -221,7 +224,9 @@ fn append(tokens: &mut Vec<Token>, meaning: &[Token]) {
 fn short_directive(letter: char) -> Option<&'static [Token]> {
     use Token::*;
     Some(match letter {
-        'Y' => &[Year4],
+        'Y' | 'G' => &[Year4],
+        'V' => &[IsoWeek],
+        'u' => &[IsoWeekday],
         'y' => &[Year2],
         'm' => &[Month2],
         'd' => &[Day2],
@@ -273,14 +278,18 @@ pub fn check_complete(tokens: &[Token]) -> Result<(), PatternError> {
         return Ok(());
     }
     let missing = |missing| Err(PatternError::TooCoarse { missing });
-    if !has(&[YearDay]) && !has(&[Month2, MonthLoose, MonthName]) {
+    let counted = has(&[YearDay, IsoWeek]);
+    if !counted && !has(&[Month2, MonthLoose, MonthName]) {
         return missing("month (%m or %b)");
     }
-    if !has(&[YearDay]) && !has(&[Day2, DayLoose, DayPadded]) {
+    if !counted && !has(&[Day2, DayLoose, DayPadded]) {
         return missing("day (%d)");
     }
-    if has(&[YearDay]) && !has(&[Year4, Year2]) {
-        return missing("year (%Y), which %j needs");
+    if counted && !has(&[Year4, Year2]) {
+        return missing("year (%Y), which %j and %V need");
+    }
+    if has(&[IsoWeek]) && !has(&[IsoWeekday]) {
+        return missing("day of the week (%u), which %V needs");
     }
     if !has(&[Hour2, HourLoose, Hour12]) {
         return missing("hour (%H)");

@@ -62,7 +62,7 @@ const TAILS: [&str; 34] = [
 /// A stamp of a format, as some writer would put it, from numbers.
 fn write(format: &Format, numbers: &[u32; 8], line: &mut Vec<u8>) {
     use crate::stamp::token::Token::*;
-    let months = ["Jan", "feb", "March", "APR"];
+    let months = ["Jan", "feb", "March", "août"];
     let [year, month, day, hour, minute, second, fraction, zone] = *numbers;
     for token in format.tokens() {
         let text = match token {
@@ -80,6 +80,8 @@ fn write(format: &Format, numbers: &[u32; 8], line: &mut Vec<u8>) {
             DayLoose => format!("{}", 1 + day % 31),
             DayPadded => format!("{:2}", 1 + day % 31),
             YearDay => format!("{:03}", day * 13 % 370),
+            IsoWeek => format!("{:02}", 1 + day % 54),
+            IsoWeekday => format!("{}", day % 9),
             Hour2 => format!("{:02}", hour % 25),
             HourLoose | Hour12 => format!("{}", hour % 14),
             Minute => format!("{:02}", minute % 3),
