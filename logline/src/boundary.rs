@@ -11,7 +11,7 @@
 
 use crate::fields::compile_pattern;
 use crate::records::Stamps;
-use crate::stamp::FileStamps;
+use crate::stamp::{FileStamps, YearMark};
 use regex::bytes::Regex;
 use std::cmp::Ordering;
 use std::fmt;
@@ -161,6 +161,14 @@ impl RecordStamps {
             })
         });
         Self { stamps, bounded }
+    }
+
+    /// Adds a year mark behind all others.
+    pub fn add_mark(&mut self, mark: YearMark) {
+        self.stamps.add_mark(mark);
+        if let Some(bounded) = &mut self.bounded {
+            bounded.others.add_mark(mark);
+        }
     }
 
     /// Whether a stamp fell into a repeated hour, so that its meaning may hang on the stamps before it (F9).

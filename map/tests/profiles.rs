@@ -154,3 +154,40 @@ fn what_was_learned_is_told_once_and_again_to_somebody_who_does_not_know() {
     scene.kept.profiles.clear();
     assert_eq!(another(&mut scene, &both).1, []);
 }
+
+/// Half a year is the farthest at which the nearest year is the right one; a file may live longer.
+#[test]
+fn a_log_without_years_that_lives_for_two_is_stamped_by_the_year_of_its_writing() {
+    let mut scene = counting();
+    let syslog = |ns: i64| {
+        let time = jiff::Timestamp::from_nanosecond(i128::from(ns)).expect("a time");
+        format!("{} host app: x\n", time.strftime("%b %d %H:%M:%S"))
+    };
+    let mut expected = Vec::new();
+    for month in 0..24 {
+        let line = syslog(scene.time.now());
+        expected.push((scene.time.now() - START_NS).div_euclid(60 * S) * 60);
+        scene.append("app.log", &line);
+        scene.pull_all();
+        assert!(scene.kept.profiles.len() <= 1 + month / 3, "a mark is told once");
+        scene.time.pass(31 * DAY);
+    }
+    let windows = |counts: Vec<(i64, u64, u64)>| counts.iter().map(|(start, ..)| *start).collect::<Vec<_>>();
+    assert_eq!(windows(counts(&scene)), expected);
+    let kept = scene.kept.profiles.clone();
+    scene.restart(&kept);
+    scene.pull_all();
+    assert_eq!(windows(counts(&scene)), expected, "another Map goes by the same marks");
+}
+
+#[test]
+fn a_log_without_dates_is_refused_and_says_what_to_do() {
+    let mut scene = counting();
+    scene.append("app.log", "08:09:33 INFO a\n08:09:34 INFO b\n");
+    scene.pull_all();
+    scene.time.pass(120 * S);
+    scene.pull_all();
+    let (state, _) = scene.kept.verdict(START_NS).expect("a verdict");
+    assert_eq!(state, map::verdict::HostState::Unstamped);
+    assert!(counts(&scene).is_empty());
+}

@@ -1,6 +1,7 @@
 //! The vote over a sample: which candidate is the log's timestamp.
 //!
-//! 1. Dates with a time of day go before epoch numbers, unless they are much rarer.
+//! 1. Dates with a time of day go before epoch numbers, unless they are much rarer. A time of day alone is taken if
+//!    nothing else is found, or hardly anything while nearly every line begins with one.
 //! 2. **Place.** A column at the line's beginning wins even if few lines have it, because the others are then
 //!    continuations whose dates are text; unless nearly every line has its stamp elsewhere. Otherwise the place after a
 //!    text that most lines have: a key for time first, then the leftmost. Otherwise anywhere.
@@ -24,6 +25,8 @@ const EPOCH_SPAN_NS_MAX: i64 = 10 * 366 * 86_400 * 1_000_000_000;
 const FIXED_BELOW: usize = 4;
 /// A stamp alone at a line's beginning is believed within so many first lines.
 const FIRST_LINES: usize = 5;
+/// Times of day at the beginning of so many times as many lines make a dated line a header.
+const HEADER_BELOW: usize = 10;
 
 /// The winner.
 pub(super) struct Choice<'a> {
@@ -37,11 +40,46 @@ pub(super) struct Choice<'a> {
 
 /// The log's timestamp, or `None` if nothing is consistent enough.
 pub(super) fn choose<'a>(sample: &Sample<'_>, candidates: &'a [Candidate]) -> Option<Choice<'a>> {
-    let of = |wanted: Precision| {
-        candidates
-            .iter()
-            .filter(move |candidate| precision(candidate) == wanted)
-    };
+    let daily = choose_daily(sample, candidates);
+    match (choose_dated(sample, candidates), daily) {
+        (Some(dated), Some(daily)) if is_header(sample, dated.candidate, daily.candidate) => Some(daily),
+        (None, daily) => daily,
+        (dated, _) => dated,
+    }
+}
+
+/// Whether a date stands in hardly a line of a log whose lines begin with a time of day.
+fn is_header(sample: &Sample<'_>, dated: &Candidate, daily: &Candidate) -> bool {
+    let lines = daily.seen.len();
+    daily.kind == PlaceKind::Column
+        && lines >= dated.seen.len() * HEADER_BELOW
+        && lines * 10 >= sample.filled * 8
+        && dated.seen.iter().all(|seen| seen.line < FIRST_LINES)
+}
+
+fn of<'a>(candidates: &'a [Candidate], wanted: Precision) -> impl Iterator<Item = &'a Candidate> {
+    let is_wanted = move |candidate: &&Candidate| precision(candidate) == wanted;
+    candidates.iter().filter(is_wanted)
+}
+
+/// The time of day that a log without dates has.
+fn choose_daily<'a>(sample: &Sample<'_>, candidates: &'a [Candidate]) -> Option<Choice<'a>> {
+    let pool: Vec<&Candidate> = of(candidates, Precision::TimeOfDay).collect();
+    let place = choose_place(sample, &pool)?;
+    let members = pool.iter().copied();
+    let winner = members
+        .filter(|candidate| candidate.locator == place.locator)
+        .reduce(better_format)?;
+    is_enough(sample, winner).then(|| Choice {
+        candidate: winner,
+        order: OrderEvidence::Unambiguous,
+        passed_over: None,
+        ruled_out: ruled_out(winner, &pool),
+    })
+}
+
+fn choose_dated<'a>(sample: &Sample<'_>, candidates: &'a [Candidate]) -> Option<Choice<'a>> {
+    let of = |wanted: Precision| of(candidates, wanted);
     let dated: Vec<&Candidate> = of(Precision::DateAndTime).collect();
     let counted: Vec<&Candidate> = of(Precision::Epoch)
         .filter(|candidate| is_plausible_epoch(sample, candidate))
@@ -252,6 +290,9 @@ fn is_enough(sample: &Sample<'_>, candidate: &Candidate) -> bool {
         (Precision::Epoch, PlaceKind::TimeKey) => share(10),
         (Precision::Epoch, PlaceKind::Column) => share(20),
         (Precision::Epoch, _) => share(80),
+        (Precision::TimeOfDay, PlaceKind::Column | PlaceKind::TimeKey) => share(30),
+        (Precision::TimeOfDay, PlaceKind::Anywhere) => false,
+        (Precision::TimeOfDay, _) => share(80),
         (_, PlaceKind::Column) => lines >= 2 || share(5) || first < FIRST_LINES,
         (_, PlaceKind::TimeKey) => share(5) || lines >= 3,
         (_, PlaceKind::Key) => share(10),

@@ -45,9 +45,9 @@ pub enum HalfDay {
 pub struct Civil {
     /// The year, if written.
     pub year: Year,
-    /// 1 to 12.
+    /// 1 to 12; 0 if only the time of day is written.
     pub month: u8,
-    /// 1 to the month's length; 29 February is accepted without a year.
+    /// 1 to the month's length; 29 February is accepted without a year; 0 without a date.
     pub day: u8,
     /// 0 to 23.
     pub hour: u8,
@@ -71,13 +71,20 @@ pub enum Stamp {
 }
 
 impl Civil {
+    /// Whether only the time of day is written: a [`YearMark`](super::YearMark) gives the date.
+    pub fn lacks_date(&self) -> bool {
+        self.month == 0
+    }
+
+    /// Seconds since midnight.
+    pub fn seconds_of_day(&self) -> i64 {
+        i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second)
+    }
+
     /// Seconds since the epoch as if the clock on the wall were UTC, in the year given. A day that the year lacks
     /// (29 February) is the day after.
     pub fn wall_seconds(&self, year: i32) -> i64 {
-        days_from_civil(year, self.month, self.day) * SECONDS_PER_DAY
-            + i64::from(self.hour) * 3600
-            + i64::from(self.minute) * 60
-            + i64::from(self.second)
+        days_from_civil(year, self.month, self.day) * SECONDS_PER_DAY + self.seconds_of_day()
     }
 }
 
@@ -137,6 +144,13 @@ pub fn nearest_year(month: u8, day: u8, anchor_seconds: i64) -> i32 {
         .filter(|&year| day <= month_days(year, month))
         .min_by_key(|&year| (days_from_civil(year, month, day) - anchor_days).abs())
         .unwrap_or(around)
+}
+
+/// The day (from 1970-01-01) that brings a time of day nearest to a time on the same wall. The seconds have no say, so
+/// that no minute is cut in two.
+pub fn nearest_day(seconds_of_day: i64, anchor_wall_seconds: i64) -> i64 {
+    let minute = seconds_of_day - seconds_of_day.rem_euclid(60);
+    (anchor_wall_seconds - minute + SECONDS_PER_DAY / 2).div_euclid(SECONDS_PER_DAY)
 }
 
 #[cfg(test)]

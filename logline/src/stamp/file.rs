@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::profile::{Profile, ProfileEntry};
 use super::reader::ProfileReader;
+use super::year::YearMark;
 use super::zone::{FoldState, Zone};
 use crate::records::Stamps;
 
@@ -37,6 +38,15 @@ impl FileStamps {
 
     fn readers(&self) -> impl Iterator<Item = &ProfileReader> {
         std::iter::once(&self.first).chain(self.later.iter().map(|(_, reader)| reader))
+    }
+
+    /// Adds a year mark behind all others, for the entries whose stamps lack their year.
+    pub fn add_mark(&mut self, mark: YearMark) {
+        let later = self.later.iter_mut().map(|(_, reader)| reader);
+        let readers = std::iter::once(&mut self.first).chain(later);
+        readers
+            .filter(|reader| reader.lacks_year())
+            .for_each(|reader| reader.add_mark(mark));
     }
 
     /// Whether a stamp fell into a repeated hour, so that its meaning may hang on the stamps before it (F9).

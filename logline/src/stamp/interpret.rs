@@ -1,8 +1,6 @@
 //! The interpreter of formats: one token after the other, from left to right, never going back.
 
-use super::civil::{
-    Civil, HalfDay, NANOS_PER_SECOND, WrittenZone, Year, civil_from_days, days_from_civil, month_days,
-};
+use super::civil::{Civil, HalfDay, NANOS_PER_SECOND, WrittenZone, Year, civil_from_days, days_from_civil, month_days};
 use super::scan;
 use super::token::{EpochUnit, Token};
 
@@ -59,6 +57,24 @@ impl Draft {
             second: self.second,
             nanos,
             zone,
+        })
+    }
+
+    /// The time of day, with a date of zeros: [`Civil::lacks_date`].
+    pub fn time_of_day(&self) -> Option<Civil> {
+        let any_day = Draft {
+            year: Year::Absent,
+            month: 1,
+            day: 1,
+            year_day: 0,
+            iso_week: 0,
+            ..*self
+        };
+        let civil = any_day.civil()?;
+        Some(Civil {
+            month: 0,
+            day: 0,
+            ..civil
         })
     }
 
@@ -212,7 +228,30 @@ fn optional_weekday(line: &[u8], at: usize) -> usize {
         return at;
     };
     let comma_end = name_end + usize::from(line.get(name_end) == Some(&b','));
-    spaces(line, comma_end).unwrap_or(at)
+    match spaces(line, comma_end) {
+        Some(end) if is_month(line, at, end) => at,
+        Some(end) => end,
+        None => at,
+    }
+}
+
+/// Whether a word that may be a weekday is a month: `Mar 27 10:00` is one, `mar 27 sept.` is a Tuesday in French.
+fn is_month(line: &[u8], at: usize, after: usize) -> bool {
+    if scan::month_name(line, at).is_none() {
+        return false;
+    }
+    let rest = line.get(after..).unwrap_or_default();
+    let is_between = |byte: &&u8| byte.is_ascii_digit() || b" /-.,".contains(byte);
+    let next = rest.iter().find(|byte| !is_between(byte));
+    // A month's name follows, be it of another alphabet.
+    let then_letters = next.is_some_and(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80);
+    !(then_letters
+        && rest
+            .iter()
+            .take_while(is_between)
+            .filter(|byte| byte.is_ascii_digit())
+            .count()
+            <= 2)
 }
 
 /// An epoch number: exactly the digits of its unit, beginning with 1 or 2 (2001 to 2065), perhaps a fraction.

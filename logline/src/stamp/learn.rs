@@ -29,6 +29,8 @@ const KEY_BYTES_MAX: usize = 40;
 const RUN_BYTES_MAX: usize = 4;
 /// Back-steps over this are no usual lateness but another clock: one hour.
 const USUAL_BACK_STEP_NS: i64 = 3_600_000_000_000;
+/// A day.
+const DAY_NS: i64 = 86_400_000_000_000;
 /// Names that programs give the time of an event.
 const TIME_KEYS: [&str; 16] = [
     "time",
@@ -312,26 +314,43 @@ fn scan_reach(seen: &[Seen]) -> u32 {
     (farthest * 2).max(256).next_power_of_two() as u32
 }
 
-/// A sample's stamps in nanoseconds, naive ones as if in UTC, year-less ones in one leap year. Good for differences.
+/// A sample's stamps in nanoseconds, naive ones as if in UTC, year-less ones in one leap year, times of day on days that
+/// go on at midnight. Good for differences.
 pub(super) fn walls(sample: &Sample<'_>, candidate: &Candidate) -> Vec<i64> {
     let format = &candidate.format;
     let wall = |seen: &Seen| match format.match_at(sample.lines[seen.line], seen.start)?.0 {
         Stamp::Instant(unix_ns) => Some(unix_ns),
         Stamp::Civil(civil) => {
-            let year = match civil.year {
-                Year::Written(year) => year,
-                Year::Absent => 2000,
+            let seconds = match civil.year {
+                _ if civil.lacks_date() => civil.seconds_of_day(),
+                Year::Written(year) => civil.wall_seconds(year),
+                Year::Absent => civil.wall_seconds(2000),
             };
             let zone = match civil.zone {
                 WrittenZone::Offset(offset) => i64::from(offset),
                 WrittenZone::Absent => 0,
             };
-            (civil.wall_seconds(year) - zone)
+            (seconds - zone)
                 .checked_mul(1_000_000_000)?
                 .checked_add(i64::from(civil.nanos))
         }
     };
-    candidate.seen.iter().filter_map(wall).collect()
+    let mut walls: Vec<i64> = candidate.seen.iter().filter_map(wall).collect();
+    if format.precision() == Precision::TimeOfDay {
+        go_on_at_midnight(&mut walls);
+    }
+    walls
+}
+
+/// Adds a day wherever times of day jump back by more than half of one.
+fn go_on_at_midnight(walls: &mut [i64]) {
+    let (mut days, mut last) = (0, None);
+    for wall in walls {
+        let moved = last.map_or(0, |last| *wall - last);
+        days += i64::from(moved < -DAY_NS / 2) - i64::from(moved > DAY_NS / 2);
+        last = Some(*wall);
+        *wall += days * DAY_NS;
+    }
 }
 
 /// Twice the largest usual back-step, within bounds. A stamp that most of its eight successors lie far below is wild
@@ -377,6 +396,12 @@ fn confidence(candidate: &Candidate, order: OrderEvidence, share: f64) -> f64 {
     };
     let lines = candidate.seen.len() as f64;
     let order = if order == OrderEvidence::Preference { 0.6 } else { 1.0 };
+    // A silence of a day leaves no trace in it.
+    let order = if precision(candidate) == Precision::TimeOfDay {
+        0.5
+    } else {
+        order
+    };
     (place * order * lines / (lines + 0.2) * 100.0).round() / 100.0
 }
 

@@ -131,7 +131,12 @@ pub fn weekday(line: &[u8], at: usize) -> Option<usize> {
 /// comma, as `nov. 29` has it.
 fn word(line: &[u8], at: usize) -> Option<(usize, usize)> {
     let letters = |byte: &u8| byte.is_ascii_alphabetic() || *byte >= 0x80;
-    let length = line.get(at..)?.iter().take(NAME_BYTES_MAX + 1).take_while(|byte| letters(byte)).count();
+    let length = line
+        .get(at..)?
+        .iter()
+        .take(NAME_BYTES_MAX + 1)
+        .take_while(|byte| letters(byte))
+        .count();
     if !(2..=NAME_BYTES_MAX).contains(&length) {
         return None;
     }
@@ -146,7 +151,11 @@ fn word(line: &[u8], at: usize) -> Option<(usize, usize)> {
 fn lower(word: &[u8]) -> Option<String> {
     let text = match std::str::from_utf8(word) {
         Ok(text) => text.to_lowercase(),
-        Err(_) => word.iter().map(|byte| char::from(*byte)).collect::<String>().to_lowercase(),
+        Err(_) => word
+            .iter()
+            .map(|byte| char::from(*byte))
+            .collect::<String>()
+            .to_lowercase(),
     };
     (text.chars().count() >= 2).then_some(text)
 }
@@ -162,7 +171,10 @@ mod tests {
         for (number, names) in MONTHS {
             for name in names.split_ascii_whitespace() {
                 let other = months.insert(name, number);
-                assert!(other.is_none_or(|other| other == number), "{name}: {other:?} and {number}");
+                assert!(
+                    other.is_none_or(|other| other == number),
+                    "{name}: {other:?} and {number}"
+                );
                 assert!(name.len() <= NAME_BYTES_MAX, "{name}");
             }
         }

@@ -21,6 +21,8 @@ pub enum Precision {
     DateAndTime,
     /// A count since the epoch.
     Epoch,
+    /// A time of day to the second, without its date: which day it is, only a walk over the whole file can tell.
+    TimeOfDay,
     /// Less than a minute of a day: recognised and reported, never counted by.
     TooCoarse,
 }
@@ -45,6 +47,8 @@ enum Before {
     Word,
     /// That, or a digit and a date separator: `05-20 10:22:33` inside `2015-05-20 10:22:33` is no stamp.
     Date,
+    /// That, or a digit with a space or another separator: the end of something that is no date.
+    Digit,
     /// That, or what joins the parts of an id or a number.
     Number,
 }
@@ -184,6 +188,7 @@ impl Format {
             .any(|token| matches!(token, Token::Epoch(_) | Token::Tai64));
         let precision = match check_complete(&tokens) {
             Ok(()) if epoch => Precision::Epoch,
+            Ok(()) if is_time_of_day(&tokens) => Precision::TimeOfDay,
             Ok(()) => Precision::DateAndTime,
             Err(_) => Precision::TooCoarse,
         };
@@ -203,6 +208,7 @@ impl Format {
                 Year::Absent
             },
             before: match (number, year_first) {
+                _ if precision == Precision::TimeOfDay => Before::Digit,
                 (true, _) => Before::Number,
                 (false, true) => Before::Word,
                 (false, false) => Before::Date,
@@ -218,7 +224,11 @@ impl Format {
                 Tail::Closed
             },
             resume,
-            rest: rest_of(&tokens[resume..]),
+            // On which day a time of day is hangs on the zone that may follow it.
+            rest: match precision {
+                Precision::TimeOfDay => Rest::Other,
+                _ => rest_of(&tokens[resume..]),
+            },
             first_bytes: FirstBytes::of(tokens.first()),
             pattern,
             tokens,
@@ -241,9 +251,13 @@ impl Format {
         self.0.order
     }
 
-    /// Whether a [`YearMark`](super::YearMark) must give the year.
+    /// Whether a [`YearMark`](super::YearMark) must give the year, or the whole date.
     pub fn lacks_year(&self) -> bool {
-        self.0.year == Year::Absent && self.0.precision == Precision::DateAndTime
+        match self.0.precision {
+            Precision::DateAndTime => self.0.year == Year::Absent,
+            Precision::TimeOfDay => true,
+            Precision::Epoch | Precision::TooCoarse => false,
+        }
     }
 
     pub(super) fn tokens(&self) -> &[Token] {
@@ -343,6 +357,7 @@ impl Format {
         match self.0.before {
             Before::Word => true,
             Before::Date => !(matches!(before, b'-' | b'/' | b'.') && at >= 2 && scan::is_digit_at(line, at - 2)),
+            Before::Digit => !(before != b'[' && before != b'(' && at >= 2 && scan::is_digit_at(line, at - 2)),
             Before::Number => !matches!(before, b'_' | b'-' | b'.' | b'/'),
         }
     }
@@ -376,6 +391,7 @@ impl Format {
     fn finish(&self, draft: &Draft) -> Option<Stamp> {
         match self.0.precision {
             Precision::DateAndTime => draft.civil().map(Stamp::Civil),
+            Precision::TimeOfDay => draft.time_of_day().map(Stamp::Civil),
             Precision::Epoch => Some(Stamp::Instant(draft.unix_ns.checked_add(i64::from(draft.nanos))?)),
             Precision::TooCoarse => None,
         }
@@ -399,6 +415,11 @@ fn ends_colour(text: &[u8]) -> bool {
         .take_while(|byte| byte.is_ascii_digit() || **byte == b';')
         .count();
     parameters[..parameters.len() - digits].ends_with(b"\x1b[")
+}
+
+/// Whether tokens name no part of a date.
+fn is_time_of_day(tokens: &[Token]) -> bool {
+    !tokens.iter().any(|token| token.is_of_date())
 }
 
 fn has_year(tokens: &[Token]) -> bool {

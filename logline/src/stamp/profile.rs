@@ -73,6 +73,12 @@ impl Profile {
         }));
     }
 
+    /// Adds a year mark behind all others, for the entries whose stamps lack their year.
+    pub fn add_mark(&mut self, mark: YearMark) {
+        let entries = self.entries.iter_mut().filter(|entry| entry.format.lacks_year());
+        entries.for_each(|entry| entry.year_marks.push(mark));
+    }
+
     /// Whether stamps lack their year, so that marks must be set before reading.
     pub fn lacks_year(&self) -> bool {
         self.entries.iter().any(|entry| entry.format.lacks_year())

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::civil::{Civil, NANOS_PER_SECOND, Stamp, WrittenZone, Year, nearest_year};
+use super::civil::{Civil, NANOS_PER_SECOND, SECONDS_PER_DAY, Stamp, WrittenZone, Year, nearest_day, nearest_year};
 use super::interpret::Draft;
 use super::locate::Places;
 use super::pattern::{Format, Rest};
@@ -160,7 +160,8 @@ impl StampReader {
         }
     }
 
-    /// From now on, year-less stamps take the year nearest to this instant (seconds since the epoch).
+    /// From now on, year-less stamps take the year nearest to this instant (seconds since the epoch), and times of day
+    /// the day nearest to it.
     pub fn set_year_anchor(&mut self, anchor_seconds: i64) {
         self.anchor_seconds = anchor_seconds;
         self.kept_year.month = 0;
@@ -302,7 +303,8 @@ impl Reading<'_> {
         }
         self.kept.head = head;
         if let Stamp::Civil(civil) = stamp {
-            self.kept.minute_wall = wall_seconds(&civil, self.anchor_seconds, self.kept_year) - i64::from(civil.second);
+            let wall = wall_seconds(&civil, self.clock, self.anchor_seconds, self.kept_year);
+            self.kept.minute_wall = wall - i64::from(civil.second);
         }
         self.keep(&line[at..end], draft.zone, unix_ns);
         Some(unix_ns)
@@ -324,7 +326,7 @@ fn instant(stamp: &Stamp, clock: &mut WallClock, anchor_seconds: i64, kept_year:
         Stamp::Instant(unix_ns) => return Some(*unix_ns),
         Stamp::Civil(civil) => civil,
     };
-    let wall = wall_seconds(civil, anchor_seconds, kept_year);
+    let wall = wall_seconds(civil, clock, anchor_seconds, kept_year);
     let utc = match civil.zone {
         WrittenZone::Offset(offset) => wall - i64::from(offset),
         WrittenZone::Absent => clock.to_utc(wall),
@@ -332,8 +334,16 @@ fn instant(stamp: &Stamp, clock: &mut WallClock, anchor_seconds: i64, kept_year:
     utc.checked_mul(NANOS_PER_SECOND)?.checked_add(i64::from(civil.nanos))
 }
 
-/// Seconds since the epoch on the wall, in the year written or nearest to the anchor.
-fn wall_seconds(civil: &Civil, anchor_seconds: i64, kept_year: &mut KeptYear) -> i64 {
+/// Seconds since the epoch on the wall, in the year written or nearest to the anchor, or on the day nearest to it.
+fn wall_seconds(civil: &Civil, clock: &WallClock, anchor_seconds: i64, kept_year: &mut KeptYear) -> i64 {
+    if civil.lacks_date() {
+        let anchor = match civil.zone {
+            WrittenZone::Offset(offset) => anchor_seconds.saturating_add(i64::from(offset)),
+            WrittenZone::Absent => clock.wall_at(anchor_seconds),
+        };
+        let seconds = civil.seconds_of_day();
+        return nearest_day(seconds, anchor) * SECONDS_PER_DAY + seconds;
+    }
     let year = match civil.year {
         Year::Written(year) => year,
         Year::Absent => {
@@ -407,6 +417,16 @@ impl ProfileReader {
             self.turn(offset);
         }
         self.reader.read(line)
+    }
+
+    pub(super) fn lacks_year(&self) -> bool {
+        self.profile.lacks_year()
+    }
+
+    /// Adds a year mark behind all others: what the file's growth has shown.
+    pub fn add_mark(&mut self, mark: YearMark) {
+        self.turns.push((mark.offset, Turn::Year(mark)));
+        self.next_offset = self.turns[self.next_turn].0;
     }
 
     /// As [`StampReader::ambiguous_times`].

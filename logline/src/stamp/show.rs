@@ -3,7 +3,7 @@
 use super::choose::Choice;
 use super::interpret::{Draft, step};
 use super::locate::Locator;
-use super::pattern::Format;
+use super::pattern::{Format, Precision};
 use super::profile::{Detected, OrderEvidence};
 use super::token::{EpochUnit, Token};
 
@@ -125,6 +125,9 @@ pub(super) fn why(detected: &Detected, choice: &Choice<'_>) -> String {
     );
     if stamped < all && matches!(entry.locator, Locator::Column(_)) {
         why.push_str(", the others continue the line before");
+    }
+    if entry.format.precision() == Precision::TimeOfDay {
+        why.push_str("; no date: days are counted back from the time at which the file was last written");
     }
     match entry.order {
         OrderEvidence::OnlyValid => why.push_str("; other orders of day, month and year are no date in some line"),

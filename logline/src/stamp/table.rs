@@ -197,6 +197,9 @@ const FAMILIES: &[Family] = &[
 /// Formats that are no date and time.
 const EPOCHS: &[&str] = &["%s", "%s%3N", "%s%6N", "%s%9N", "%{tai64n}"];
 
+/// Times of day without a date: looked for where nothing better is found.
+const DAYLESS: &[&str] = &["%H:%M:%S%?f%?z", "%I:%M:%S%?f %p", "%-H:%M:%S%?f"];
+
 /// Stamps that are reported and not counted, the longest first.
 const COARSE: &[&str] = &[
     "%Y-%m-%d",
@@ -211,8 +214,6 @@ const COARSE: &[&str] = &[
     "%-d/%b/%Y",
     "%b %e, %Y",
     "%Y-%b-%d",
-    "%H:%M:%S%?f%?z",
-    "%I:%M:%S%?f %p",
     "%Y-%m",
     "%Y/%m",
     "%M:%S.%f",
@@ -265,7 +266,7 @@ impl Table {
                 table.add(date, rests);
             }
         }
-        for pattern in EPOCHS.iter().chain(COARSE) {
+        for pattern in EPOCHS.iter().chain(DAYLESS).chain(COARSE) {
             table.add(pattern, std::iter::once(("", "")));
         }
         table
@@ -399,7 +400,7 @@ mod tests {
             .iter()
             .map(|row| row.dates.len() * row.joins.len() * row.times.len())
             .sum();
-        assert_eq!(table().len(), products + EPOCHS.len() + COARSE.len());
+        assert_eq!(table().len(), products + EPOCHS.len() + DAYLESS.len() + COARSE.len());
     }
 
     #[test]

@@ -93,6 +93,19 @@ pub enum Token {
     Severity,
 }
 
+impl Token {
+    /// Whether it says something of a date, or an instant.
+    pub fn is_of_date(self) -> bool {
+        use Token::*;
+        match self {
+            Year4 | Year2 | Month2 | MonthLoose | MonthName | Day2 | DayLoose | DayPadded | YearDay | IsoWeek => true,
+            IsoWeekday | Weekday | Epoch(_) | Tai64 => true,
+            Byte(_) | Spaces | Hour2 | HourLoose | Hour12 | Minute | MinuteLoose | Second | SecondLoose => false,
+            HalfDay | WeekdayOptional | FractionOptional | FractionDigits | ZoneOptional | Zone | Severity => false,
+        }
+    }
+}
+
 /// What is wrong with a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -270,7 +283,8 @@ pub fn loosen(tokens: &mut [Token]) {
     }
 }
 
-/// Checks that a pattern says enough to be counted by: a date without its year at least, and a time to the minute.
+/// Checks that a pattern says enough to be counted by: a date without its year at least and a time to the minute, or a
+/// time of day to the second.
 pub fn check_complete(tokens: &[Token]) -> Result<(), PatternError> {
     use Token::*;
     let has = |wanted: &[Token]| tokens.iter().any(|token| wanted.contains(token));
@@ -279,6 +293,9 @@ pub fn check_complete(tokens: &[Token]) -> Result<(), PatternError> {
     }
     let missing = |missing| Err(PatternError::TooCoarse { missing });
     let counted = has(&[YearDay, IsoWeek]);
+    if !tokens.iter().any(|token| token.is_of_date()) && has(&[Second]) && has(&[Hour2, HourLoose, Hour12]) {
+        return check_half_day(&has);
+    }
     if !counted && !has(&[Month2, MonthLoose, MonthName]) {
         return missing("month (%m or %b)");
     }
@@ -297,6 +314,11 @@ pub fn check_complete(tokens: &[Token]) -> Result<(), PatternError> {
     if !has(&[Minute, MinuteLoose]) {
         return missing("minute (%M)");
     }
+    check_half_day(&has)
+}
+
+fn check_half_day(has: &impl Fn(&[Token]) -> bool) -> Result<(), PatternError> {
+    use Token::{HalfDay, Hour12};
     match (has(&[Hour12]), has(&[HalfDay])) {
         (true, false) => Err(PatternError::HalfDay {
             found: "%I",
@@ -345,7 +367,8 @@ mod tests {
         check_error("%Y-%é", "unknown directive `%é`");
         check_error("%Y-%", "ends after `%`");
         check_error("%Y-%m-%d", "no hour");
-        check_error("%H:%M:%S", "no month");
+        check_error("%H:%M", "no month");
+        check_error("%I:%M:%S", "%I without %p");
         check_error("%Y-%m %H:%M", "no day");
         check_error("%j %H:%M", "no year");
         check_error("%Y-%m-%d %H", "no minute");

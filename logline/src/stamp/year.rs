@@ -1,13 +1,16 @@
-//! Years for stamps that have none.
+//! Years for stamps that have none, and days for those that have only a time of day.
 //!
-//! A profile carries year marks. From a mark's offset on, a stamp takes the year that brings it nearest to the mark's
-//! anchor, so reading needs no memory of the stamps before and may begin at any mark. Marks are made by walking over a
-//! file once: where the months jump back by more than half a year, a year has ended. Which year the last one is,
-//! the time at which the file was last written says (F8).
+//! A profile carries year marks. From a mark's offset on, a stamp takes the year (or the day) that brings it nearest to
+//! the mark's anchor, so reading needs no memory of the stamps before and may begin at any mark. Marks are made by
+//! walking over a file once: where the months jump back by more than half a year, a year has ended, and where a clock
+//! jumps back by more than half a day, a day has. Which one the last is, the time at which the file was last written
+//! says (F8).
+//!
+//! A silence of a year (of a day) leaves no trace in the stamps: nothing in the file tells that one more has passed.
 
-use super::civil::{Civil, SECONDS_PER_DAY, is_leap_year, month_days};
+use super::civil::{Civil, SECONDS_PER_DAY, WrittenZone, is_leap_year, month_days};
 use super::reader::StampReader;
-use super::zone::Zone;
+use super::zone::{WallClock, Zone};
 
 /// A jump between two records by more than this is a change of the year: 183 days, half a leap year.
 const TURN_DAYS: i64 = 183;
@@ -18,14 +21,19 @@ const MARK_REACH_SECONDS: i64 = 90 * SECONDS_PER_DAY;
 const AHEAD_SECONDS_MAX: i64 = TURN_DAYS * SECONDS_PER_DAY;
 /// How far the last stamp may run ahead of the time of writing into the next year: skewed clocks and zones.
 const SKEW_SECONDS: i64 = SECONDS_PER_DAY;
-/// Marks of one file. A file turns a few marks a year; only one of wild stamps comes near this, and keeps the last.
+/// The same for times of day: a jump that is a change of the day, the reach of a mark, and the skew.
+const DAY_TURN_SECONDS: i64 = SECONDS_PER_DAY / 2;
+const DAY_REACH_SECONDS: i64 = 3 * 3600;
+const DAY_SKEW_SECONDS: i64 = 3600;
+/// Marks of one file. A file turns a few marks a year, or eight a day; only one of wild stamps comes near this, and
+/// keeps the last.
 pub const MARKS_MAX: usize = 10_000;
 /// Years tried for one in which every 29 February of the file exists.
 const LEAP_SEARCH_YEARS: i32 = 8;
 /// The leap year that relative days are counted in.
 const COUNTING_YEAR: i32 = 2000;
 
-/// From `offset` on, a stamp takes the year that brings it nearest to `anchor`.
+/// From `offset` on, a stamp takes the year, or a time of day the day, that brings it nearest to `anchor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct YearMark {
     /// Byte offset in the file from which it holds.
@@ -34,7 +42,7 @@ pub struct YearMark {
     pub anchor: i64,
 }
 
-/// A stamp and its year relative to the first one's.
+/// A stamp and its year, or its day, relative to the first one's.
 #[derive(Debug, Clone, Copy)]
 struct Placed {
     offset: u64,
@@ -45,7 +53,34 @@ struct Placed {
 impl Placed {
     /// Seconds on a line of time in which every year has 366 days; good for distances only.
     fn relative_seconds(&self) -> i64 {
-        i64::from(self.turns) * 366 * SECONDS_PER_DAY + self.civil.wall_seconds(COUNTING_YEAR)
+        let turns = i64::from(self.turns);
+        if self.civil.lacks_date() {
+            turns * SECONDS_PER_DAY + self.civil.seconds_of_day()
+        } else {
+            turns * 366 * SECONDS_PER_DAY + self.civil.wall_seconds(COUNTING_YEAR)
+        }
+    }
+
+    /// How many years, or days, lie between this stamp and one before it whose turns are known.
+    fn turns_after(&self, last: &Placed) -> i32 {
+        let (moved, most) = if self.civil.lacks_date() {
+            (
+                self.civil.seconds_of_day() - last.civil.seconds_of_day(),
+                DAY_TURN_SECONDS,
+            )
+        } else {
+            let days = |placed: &Placed| placed.civil.wall_seconds(COUNTING_YEAR).div_euclid(SECONDS_PER_DAY);
+            (days(self) - days(last), TURN_DAYS)
+        };
+        last.turns + i32::from(moved < -most) - i32::from(moved > most)
+    }
+
+    fn reach_seconds(&self) -> i64 {
+        if self.civil.lacks_date() {
+            DAY_REACH_SECONDS
+        } else {
+            MARK_REACH_SECONDS
+        }
     }
 
     fn wall_seconds(&self, year: i32) -> i64 {
@@ -83,19 +118,16 @@ impl YearWalk {
         let mut placed = Placed {
             offset,
             civil,
-            turns: self.last.map_or(0, |last| last.turns),
+            turns: 0,
         };
-        if let Some(last) = self.last {
-            let days = |placed: &Placed| placed.civil.wall_seconds(COUNTING_YEAR).div_euclid(SECONDS_PER_DAY);
-            let moved = days(&placed) - days(&last);
-            placed.turns += i32::from(moved < -TURN_DAYS) - i32::from(moved > TURN_DAYS);
-        }
+        placed.turns = self.last.map_or(0, |last| placed.turns_after(&last));
         if civil.month == 2 && civil.day == 29 && self.leap_turns.last() != Some(&placed.turns) {
             self.leap_turns.push(placed.turns);
             self.leap_turns.dedup();
             self.leap_turns.truncate(MARKS_MAX);
         }
-        let moved = |mark: &Placed| (placed.relative_seconds() - mark.relative_seconds()).abs() > MARK_REACH_SECONDS;
+        let distance = |mark: &Placed| (placed.relative_seconds() - mark.relative_seconds()).abs();
+        let moved = |mark: &Placed| distance(mark) > placed.reach_seconds();
         if self.marks.last().is_none_or(moved) && self.marks.len() < MARKS_MAX {
             self.marks.push(placed);
         }
@@ -106,16 +138,40 @@ impl YearWalk {
     /// no line had a stamp. The first mark holds from the file's beginning.
     pub fn finish(&self, written_seconds: i64, zone: &Zone) -> Vec<YearMark> {
         let Some(last) = self.last else { return Vec::new() };
+        if last.civil.lacks_date() {
+            return self.finish_days(&last, written_seconds, zone);
+        }
         let year = self.leap_year_of(last.turns, last_year(&last, written_seconds, zone));
         let mark = |placed: &Placed| YearMark {
             offset: placed.offset,
             anchor: placed.wall_seconds(year + placed.turns - last.turns),
         };
-        let mut marks: Vec<YearMark> = self.marks.iter().map(mark).collect();
-        if let Some(first) = marks.first_mut() {
-            first.offset = 0;
-        }
-        marks
+        from_the_beginning(self.marks.iter().map(mark).collect())
+    }
+
+    /// Marks of a file without dates: the last stamp is on the last day on which it does not lie ahead of the time of
+    /// writing.
+    fn finish_days(&self, last: &Placed, written_seconds: i64, zone: &Zone) -> Vec<YearMark> {
+        let mut clock = WallClock::new(zone.clone());
+        let written_wall = match last.civil.zone {
+            WrittenZone::Offset(offset) => written_seconds.saturating_add(i64::from(offset)),
+            WrittenZone::Absent => zone.wall_at(written_seconds),
+        };
+        let latest = written_wall.saturating_add(DAY_SKEW_SECONDS) - last.civil.seconds_of_day();
+        let last_day = latest.div_euclid(SECONDS_PER_DAY);
+        let mut anchor = |placed: &Placed| {
+            let day = last_day + i64::from(placed.turns - last.turns);
+            let wall = day * SECONDS_PER_DAY + placed.civil.seconds_of_day();
+            match placed.civil.zone {
+                WrittenZone::Offset(offset) => wall - i64::from(offset),
+                WrittenZone::Absent => clock.to_utc(wall),
+            }
+        };
+        let mark = |placed: &Placed| YearMark {
+            offset: placed.offset,
+            anchor: anchor(placed),
+        };
+        from_the_beginning(self.marks.iter().map(mark).collect())
     }
 
     /// The greatest year up to `year` in which every 29 February of the file exists; `year` if there is none.
@@ -127,6 +183,14 @@ impl YearWalk {
         };
         (year - LEAP_SEARCH_YEARS..=year).rev().find(fits).unwrap_or(year)
     }
+}
+
+/// Marks whose first holds from the file's beginning.
+fn from_the_beginning(mut marks: Vec<YearMark>) -> Vec<YearMark> {
+    if let Some(first) = marks.first_mut() {
+        first.offset = 0;
+    }
+    marks
 }
 
 /// The year of the last record of a file that was last written at `written_seconds`.
@@ -180,6 +244,54 @@ mod tests {
         check(&["Jan  5 00:00:05 x"], at(2025, 12, 31), &[2025]);
         check(&["Feb 29 10:00:00 x"], at(2024, 3, 1), &[2024]);
         check(&["Feb 29 10:00:00 x"], at(2026, 3, 1), &[2024]);
+    }
+
+    #[track_caller]
+    fn check_days(zone: &Zone, lines: &[&str], written: i64, expected: &[i64]) {
+        let format = Format::parse("%H:%M:%S%?f%?z").expect("a good pattern");
+        let mut entry = ProfileEntry::new(format, Locator::Column(0));
+        let mut walk = YearWalk::new(StampReader::new(&entry, zone.clone()));
+        for (index, line) in lines.iter().enumerate() {
+            walk.feed(index as u64 * 100, line.as_bytes());
+        }
+        entry.year_marks = walk.finish(written, zone);
+        let mut reader = crate::stamp::ProfileReader::new(&entry.into(), zone.clone());
+        let stamp = |(index, line): (usize, &&str)| reader.read_at(line.as_bytes(), index as u64 * 100);
+        let found: Vec<i64> = lines.iter().enumerate().filter_map(stamp).collect();
+        let seconds: Vec<i64> = found.iter().map(|ns| ns.div_euclid(1_000_000_000)).collect();
+        assert_eq!(seconds, expected, "{lines:?}");
+    }
+
+    #[test]
+    fn days_of_times_of_day() {
+        let noon = at(2025, 7, 4);
+        let hour = 3600;
+        check_days(
+            &Zone::utc(),
+            &["11:59:00 x", "11:59:01.5 x"],
+            noon,
+            &[noon - 60, noon - 59],
+        );
+        let over_midnight = ["23:59:59 x", "00:00:00 x", "23:59:58 late", "11:00:00 x"];
+        let midnight = noon - 12 * hour;
+        check_days(
+            &Zone::utc(),
+            &over_midnight,
+            noon,
+            &[midnight - 1, midnight, midnight - 2, noon - hour],
+        );
+        let two_days = ["18:00:00", "03:00:00", "11:00:00", "19:00:00", "02:00:00", "11:00:00"];
+        let expected = [-42, -33, -25, -17, -10, -1].map(|hours| noon + hours * hour);
+        check_days(&Zone::utc(), &two_days, noon, &expected);
+        // The clock on the wall is two hours ahead; a stamp may say so itself.
+        check_days(&Zone::fixed(7200), &["13:59:00 x"], noon, &[noon - 60]);
+        check_days(&Zone::utc(), &["13:59:00+02:00 x"], noon, &[noon - 60]);
+        check_days(
+            &Zone::fixed(-10 * 3600),
+            &["22:30:00 x"],
+            midnight,
+            &[midnight - 15 * hour - 1800],
+        );
     }
 
     #[test]

@@ -222,6 +222,11 @@ impl WallClock {
         wall - i64::from(offset)
     }
 
+    /// The wall time of an instant.
+    pub(super) fn wall_at(&self, utc: i64) -> i64 {
+        self.zone.wall_at(utc)
+    }
+
     /// The UTC seconds `[start, end)` of the repeated hours that were read without a backward jump.
     pub fn ambiguous_times(&self) -> Vec<(i64, i64)> {
         let mut all = self.ambiguous.clone();
@@ -294,11 +299,16 @@ impl Zone {
 
     /// The year of an instant (seconds since the epoch) on this zone's calendar.
     pub fn year_at(&self, utc: i64) -> i32 {
+        super::civil::civil_from_days(self.wall_at(utc).div_euclid(86_400)).0
+    }
+
+    /// The wall time of an instant, both in seconds since the epoch.
+    pub fn wall_at(&self, utc: i64) -> i64 {
         let offset = match &self.rule {
             Rule::Fixed(offset) => *offset,
             Rule::Named(zone) => offset_at(zone, utc),
         };
-        super::civil::civil_from_days((utc.saturating_add(i64::from(offset))).div_euclid(86_400)).0
+        utc.saturating_add(i64::from(offset))
     }
 
     /// The stretch of wall time around a wall second.

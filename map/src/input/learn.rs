@@ -2,14 +2,15 @@
 //! that its counts are kept by.
 
 use crate::protocol::KeptProfile;
-use agent::profile::{StampProfile, StampZone};
+use agent::profile::{StampProfile, StampZone, YEAR_MARKS_MAX};
 use agent::protocol::{HostZone, ZoneName};
 use logline::boundary::{Boundary, RecordStamps};
 use logline::fields::Rule;
 use logline::records::Stamps;
 use logline::stamp::profile::{LATENESS_NS_MAX, LATENESS_NS_MIN, OrderEvidence};
 use logline::stamp::{
-    Detection, FileStamps, Format, Profile, SAMPLE_BYTES, StampReader, YearMark, YearWalk, Zone, learn, learn_as,
+    Detection, FileStamps, Format, Precision, Profile, ProfileEntry, SAMPLE_BYTES, StampReader, YearMark, YearWalk,
+    Zone, learn, learn_as,
 };
 use xxhash_rust::xxh3::Xxh3;
 
@@ -19,6 +20,12 @@ const KEY_LINE_BYTES: usize = 4096;
 const RELEARN_SHARE_MIN: f64 = 0.5;
 /// Formats learned within one file; a file that changes more often keeps the last.
 const FORMATS_MAX: usize = 64;
+/// Years go on from a new anchor when the last is this old: half of what a stamp may lie away from its anchor.
+const ANCHOR_SECONDS: i64 = 90 * 86_400;
+/// Why a log without dates is not counted: a part of it does not tell on which day it was written, and a silence of a
+/// day leaves no trace.
+const DAYLESS: &str = "its stamps say a time of day and no date, so that no window can be proved: let the application \
+    write dates; `sunfire eval` counts such a file as a whole";
 /// A profile's version is that of its sample, and above these bits the number of formats that came later.
 const APPENDED_SHIFT: u32 = 20;
 
@@ -84,6 +91,7 @@ impl Learned {
             None => learn(sample),
         };
         let mut profile = match detection {
+            Detection::Stamped(detected) if is_dayless(&detected.profile) => return Err(DAYLESS.to_owned()),
             Detection::Stamped(detected) => detected.profile,
             Detection::TooCoarse { why, .. } | Detection::Unstamped { why } => return Err(why),
         };
@@ -163,7 +171,7 @@ impl Learned {
         let Detection::Stamped(detected) = learn(sample) else {
             return false;
         };
-        if detected.share() < RELEARN_SHARE_MIN {
+        if detected.share() < RELEARN_SHARE_MIN || is_dayless(&detected.profile) {
             return false;
         }
         let mut profile = detected.profile;
@@ -171,6 +179,30 @@ impl Learned {
         self.profile.append(offset, profile);
         self.appended += 1;
         true
+    }
+
+    /// Goes on with the years of stamps without one: bytes from `offset` on were written at this time. The mark if one
+    /// was needed.
+    pub(super) fn go_on(&mut self, offset: u64, written_seconds: i64) -> Option<YearMark> {
+        let last = |entry: &ProfileEntry| entry.year_marks.last().map(|mark| mark.anchor);
+        let lacking = self.profile.entries.iter().filter(|entry| entry.format.lacks_year());
+        let anchor = lacking.filter_map(last).max()?;
+        let marks = self
+            .profile
+            .entries
+            .iter()
+            .map(|entry| entry.year_marks.len())
+            .sum::<usize>();
+        if written_seconds.saturating_sub(anchor) < ANCHOR_SECONDS || marks >= YEAR_MARKS_MAX {
+            return None;
+        }
+        let mark = YearMark {
+            offset,
+            anchor: written_seconds,
+        };
+        self.profile.add_mark(mark);
+        self.appended += 1;
+        Some(mark)
     }
 
     /// Whether reading by either gives the same.
@@ -230,6 +262,12 @@ impl Learned {
         let sample = SAMPLE_BYTES as u64;
         self.sample_bytes < sample && size >= (self.sample_bytes * 2).min(sample) && self.appended == 0
     }
+}
+
+/// Whether stamps are times of day.
+fn is_dayless(profile: &Profile) -> bool {
+    let mut formats = profile.entries.iter().map(|entry| entry.format.precision());
+    formats.any(|precision| precision == Precision::TimeOfDay)
 }
 
 /// Gives year-less stamps of a sample their years, and those behind it too: the last were written just now.

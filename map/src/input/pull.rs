@@ -449,7 +449,15 @@ impl Stream {
 
     /// Fetches what is there beyond what was read.
     async fn fetch_on<P: Port>(&mut self, index: usize, pull: &mut Pull<'_, P>) -> Result<(), Stop> {
-        let size = self.generations.all[index].listed.size;
+        let generation = &mut self.generations.all[index];
+        let size = generation.listed.size;
+        let written_seconds = generation.listed.mtime_ns.div_euclid(1_000_000_000);
+        // All that the snapshot before saw was read: what is there now was written since.
+        if generation.was_through
+            && let Some(reading) = generation.reading_mut().filter(|reading| reading.read_to() < size)
+        {
+            reading.written_at(written_seconds);
+        }
         loop {
             let Some(reading) = self.generations.all[index].reading() else {
                 return Ok(());

@@ -95,6 +95,13 @@ impl Reading {
         end.outcome == RangeOutcome::Unchanged && end.sent == bytes.len() as u64 && same_tail
     }
 
+    /// Says when the bytes from [`Reading::read_to`] on were written, for stamps that lack their year.
+    pub(super) fn written_at(&mut self, seconds: i64) {
+        if let Some(mark) = self.learned.go_on(self.read_to, seconds) {
+            self.reader.stamps_mut().add_mark(mark);
+        }
+    }
+
     /// Takes verified bytes in; how many records were committed, for all accounts together.
     pub(super) fn take(&mut self, bytes: &[u8]) -> u64 {
         self.tail = self.tail_with(bytes);

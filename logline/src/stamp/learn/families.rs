@@ -374,14 +374,37 @@ fn months_in_other_languages() {
         "%-d/%b/%Y:%H:%M:%S %z",
         "2014-01-01T12:00:00",
     );
-    check("05 мая 2023 18:04:07,123", "%d %b %Y %H:%M:%S,%L", "2023-05-05T18:04:07.123");
+    check(
+        "05 мая 2023 18:04:07,123",
+        "%d %b %Y %H:%M:%S,%L",
+        "2023-05-05T18:04:07.123",
+    );
     check("Mär  5 18:04:07", "%b %e %H:%M:%S", "2017-03-05T18:04:07");
     check("12-Dez-2023 18:04:07", "%d-%b-%Y %H:%M:%S", "2023-12-12T18:04:07");
-    check("mar. sept. 12 18:04:07 2023", "%a %b %e %H:%M:%S %Y", "2023-09-12T18:04:07");
-    check("lun. 12 juin 2023 18:04:07", "%a %d %b %Y %H:%M:%S", "2023-06-12T18:04:07");
+    check(
+        "mar. sept. 12 18:04:07 2023",
+        "%a %b %e %H:%M:%S %Y",
+        "2023-09-12T18:04:07",
+    );
+    check(
+        "lun. 12 juin 2023 18:04:07",
+        "%a %d %b %Y %H:%M:%S",
+        "2023-06-12T18:04:07",
+    );
     check("Mo 12 Jun 2023 18:04:07", "%a %d %b %Y %H:%M:%S", "2023-06-12T18:04:07");
+    // A month in English, a Tuesday in French.
+    check("Mar 27 18:04:07", "%b %e %H:%M:%S", "2017-03-27T18:04:07");
+    check(
+        "mar. 12 sept. 2023 18:04:07",
+        "%a %d %b %Y %H:%M:%S",
+        "2023-09-12T18:04:07",
+    );
     check("8月 19 11:08:37", "%-m月 %e %H:%M:%S", "2017-08-19T11:08:37");
-    check("2023년 8월 19일 11:08:37", "%Y년 %-m월 %d일 %H:%M:%S", "2023-08-19T11:08:37");
+    check(
+        "2023년 8월 19일 11:08:37",
+        "%Y년 %-m월 %d일 %H:%M:%S",
+        "2023-08-19T11:08:37",
+    );
 }
 
 #[test]
@@ -392,8 +415,31 @@ fn latin_1_months() {
 
 #[test]
 fn iso_weeks() {
-    check("2026-W47-1T10:22:40,672", "%Y-W%V-%uT%H:%M:%S,%L", "2026-11-16T10:22:40.672");
+    check(
+        "2026-W47-1T10:22:40,672",
+        "%Y-W%V-%uT%H:%M:%S,%L",
+        "2026-11-16T10:22:40.672",
+    );
     check("2026W471T102240Z", "%YW%V%uT%H%M%S%z", "2026-11-16T10:22:40");
     check("2020-W53-7 23:59:59", "%Y-W%V-%u %H:%M:%S", "2021-01-03T23:59:59");
     check("2015-W01-1 00:00:00", "%Y-W%V-%u %H:%M:%S", "2014-12-29T00:00:00");
+}
+
+#[track_caller]
+fn check_daily(text: &str, format: &str) {
+    assert_eq!(stamped(text.as_bytes()).format, format, "{text}");
+}
+
+#[test]
+fn times_of_day_without_a_date() {
+    check_daily("08:09:33.814936 connect\n08:09:34.1 close\n", "%H:%M:%S.%f");
+    check_daily("[08:09:33] INFO a\n[08:09:34] WARN b\n", "%H:%M:%S");
+    check_daily("1:02:03 PM x\n", "%I:%M:%S %p");
+    // A header with a date is none of the lines that it stands before.
+    let mut text = "2026-01-01 08:00:00 log opened\n".to_owned();
+    (0..40).for_each(|second| text.push_str(&format!("08:00:{second:02} INFO x\n")));
+    check_daily(&text, "%H:%M:%S");
+    // Lines with a date are records, and a duration at the beginning of others is text.
+    let dated = "2026-01-01 08:00:00 a\n00:00:01 elapsed\n2026-01-01 08:00:03 b\n2026-01-01 08:00:04 c\n";
+    check_daily(dated, "%Y-%m-%d %H:%M:%S");
 }
