@@ -507,6 +507,7 @@ fn log_of(monitor: &Monitor) -> Option<Log> {
         log: monitor.log.clone()?,
         timestamp: monitor.timestamp.clone(),
         timezone: monitor.timezone.clone(),
+        encoding: monitor.encoding.clone(),
         records: monitor.records.as_ref().map(ToString::to_string),
     })
 }

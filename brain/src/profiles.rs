@@ -26,6 +26,9 @@ pub(crate) struct Log {
     /// What the monitor says of its stamps and records.
     pub(crate) timestamp: Option<String>,
     pub(crate) timezone: Option<String>,
+    /// Absent in journals of before there was one.
+    #[serde(default)]
+    pub(crate) encoding: Option<String>,
     pub(crate) records: Option<String>,
 }
 
@@ -171,6 +174,7 @@ mod tests {
             log: "/l".to_owned(),
             timestamp: None,
             timezone: timezone.map(str::to_owned),
+            encoding: None,
             records: None,
         }
     }

@@ -37,6 +37,8 @@ pub struct Monitor {
     pub timezone: Option<String>,
     /// A timestamp format that overrides detection.
     pub timestamp: Option<String>,
+    /// The log's encoding, where its bytes don't tell: a name that `logline::text::Encoding` knows.
+    pub encoding: Option<String>,
     /// What a missing file means.
     pub absent: Absent,
     /// Budgets.

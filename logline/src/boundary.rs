@@ -12,6 +12,7 @@
 use crate::fields::compile_pattern;
 use crate::records::Stamps;
 use crate::stamp::{FileStamps, YearMark};
+use crate::text::{Encoding, Form, LineReader, LineRole};
 use regex::bytes::Regex;
 use std::cmp::Ordering;
 use std::fmt;
@@ -139,6 +140,10 @@ impl fmt::Display for Boundary {
 pub struct RecordStamps {
     stamps: FileStamps,
     bounded: Option<Box<Bounded>>,
+    /// For logs whose lines are not what their bytes are.
+    formed: Option<Box<LineReader>>,
+    /// The line that was read last goes on with another, though it has a stamp.
+    went_on: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -160,7 +165,44 @@ impl RecordStamps {
                 passed: false,
             })
         });
-        Self { stamps, bounded }
+        Self {
+            stamps,
+            bounded,
+            formed: None,
+            went_on: false,
+        }
+    }
+
+    /// The same for lines of a form: they are decoded before they are looked at, parts of one line begin no record,
+    /// and the boundary is held against what stands in a line's envelope.
+    pub fn with_form(mut self, form: Form) -> Self {
+        self.formed = (!form.is_plain()).then(|| Box::new(LineReader::new(form)));
+        self
+    }
+
+    fn read_line(&mut self, line: &[u8], payload: Option<&[u8]>, offset: u64) -> Option<i64> {
+        if let Some(bounded) = &mut self.bounded
+            && !bounded.may_begin(line, payload.unwrap_or(line), offset)
+        {
+            return None;
+        }
+        self.stamps.read(line, offset)
+    }
+
+    #[cold]
+    fn read_formed(&mut self, mut formed: Box<LineReader>, line: &[u8], offset: u64) -> Option<i64> {
+        let role = formed.take(line);
+        self.went_on = role == LineRole::GoesOn;
+        let stamp = match role {
+            LineRole::GoesOn => None,
+            LineRole::MayBegin if self.bounded.is_none() => self.read_line(formed.line(), None, offset),
+            LineRole::MayBegin => {
+                let payload = formed.payload().to_vec();
+                self.read_line(formed.line(), Some(&payload), offset)
+            }
+        };
+        self.formed = Some(formed);
+        stamp
     }
 
     /// Adds a year mark behind all others.
@@ -185,23 +227,28 @@ impl RecordStamps {
 impl Stamps for RecordStamps {
     #[inline]
     fn read(&mut self, line: &[u8], offset: u64) -> Option<i64> {
-        if let Some(bounded) = &mut self.bounded
-            && !bounded.may_begin(line, offset)
-        {
-            return None;
+        match self.formed.take() {
+            None => self.read_line(line, None, offset),
+            Some(formed) => self.read_formed(formed, line, offset),
         }
-        self.stamps.read(line, offset)
     }
 
     #[inline]
     fn passed_stamp(&self) -> bool {
-        self.bounded.as_ref().is_some_and(|bounded| bounded.passed)
+        self.went_on || self.bounded.as_ref().is_some_and(|bounded| bounded.passed)
+    }
+
+    #[inline]
+    fn encoding(&self) -> Encoding {
+        self.formed
+            .as_ref()
+            .map_or(Encoding::Bytes, |formed| formed.form().encoding)
     }
 }
 
 impl Bounded {
-    fn may_begin(&mut self, line: &[u8], offset: u64) -> bool {
-        let may_begin = self.boundary.may_begin(line);
+    fn may_begin(&mut self, line: &[u8], payload: &[u8], offset: u64) -> bool {
+        let may_begin = self.boundary.may_begin(payload);
         self.passed = !may_begin && self.others.read(line, offset).is_some();
         may_begin
     }

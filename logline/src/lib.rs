@@ -9,6 +9,7 @@
 //! | [`records`] | bytes to records |
 //! | [`boundary`] | which lines may begin a record, if the user says so |
 //! | [`order`] | which stamps are wild |
+//! | [`text`] | encodings, and what container runtimes write around lines |
 //! | [`fields`] | cutting fields out of a record |
 
 pub mod boundary;
@@ -16,3 +17,4 @@ pub mod fields;
 pub mod order;
 pub mod records;
 pub mod stamp;
+pub mod text;

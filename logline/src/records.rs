@@ -5,8 +5,12 @@
 //! [`RecordReader::space`], and records come out as positions in it, so nothing is copied or allocated for a
 //! record. Memory is bounded by the read size plus [`RECORD_LIMIT_BYTES`] for each of the few undecided records.
 //!
+//! Zeros before a line are no part of it: a writer that goes on at its old offset after its file was truncated leaves a
+//! hole of them, of gigabytes perhaps, and so does a power cut.
+//!
 //! A result never depends on where the reads were cut: that is a property test of this crate.
 
+use crate::text::Encoding;
 use memchr::memchr;
 use mutant::Mutant;
 use std::ops::Range;
@@ -26,6 +30,12 @@ pub trait Stamps {
     #[inline]
     fn passed_stamp(&self) -> bool {
         false
+    }
+
+    /// The encoding, which says how a line ends.
+    #[inline]
+    fn encoding(&self) -> Encoding {
+        Encoding::Bytes
     }
 }
 
@@ -177,7 +187,7 @@ impl<S: Stamps> RecordReader<S> {
     pub fn finish(&mut self) {
         if self.inside_long_line {
             self.end_long_line();
-        } else if self.scan < self.filled && self.context != Context::BrokenLine {
+        } else if self.has_half_line() {
             self.take_line(self.filled, 0);
         }
         self.close_open();
@@ -191,7 +201,8 @@ impl<S: Stamps> RecordReader<S> {
 
     /// Whether there are bytes behind the last line end: a half line (F4).
     pub fn has_half_line(&self) -> bool {
-        self.inside_long_line || (self.scan < self.filled && self.context != Context::BrokenLine)
+        let has_bytes = self.zeros(self.filled) < self.filled - self.scan;
+        self.inside_long_line || (has_bytes && self.context != Context::BrokenLine)
     }
 
     /// A reader that holds what this one has not released, to be closed or finished while this one goes on. Cost: a
@@ -293,27 +304,68 @@ impl<S: Stamps> RecordReader<S> {
         if self.inside_long_line && !self.pass_over_long_line() {
             return;
         }
-        while let Some(found) = memchr(b'\n', &self.buffer[self.probe..self.filled]) {
-            let end = self.probe + found;
-            self.take_line(end, 1);
+        match self.stamps.encoding().unit() {
+            1 => self.split_bytes(),
+            unit => self.split_units(unit),
         }
-        self.probe = self.filled;
         if mutant::is(Mutant::HalfLine) && self.scan < self.filled {
             self.take_line(self.filled, 0);
+        }
+        if self.filled - self.scan > self.limit {
+            let zeros = self.zeros(self.filled);
+            self.drop_zeros(zeros);
+            self.probe = self.probe.min(self.filled);
         }
         if self.filled - self.scan > self.limit {
             self.begin_long_line();
         }
     }
 
+    #[inline]
+    fn split_bytes(&mut self) {
+        while let Some(found) = memchr(b'\n', &self.buffer[self.probe..self.filled]) {
+            let end = self.probe + found;
+            self.take_line(end, 1);
+        }
+        self.probe = self.filled;
+    }
+
+    /// The same for encodings whose line ends are units of several bytes.
+    fn split_units(&mut self, unit: usize) {
+        while let Some((end, terminator)) = self.line_end(self.probe) {
+            self.take_line(end, terminator);
+        }
+        // The last bytes may be the first of a line end.
+        self.probe = self.filled.saturating_sub(unit - 1).max(self.scan);
+    }
+
+    /// Index behind the last whole unit: what follows may be the first byte of a line end, and waits.
+    fn whole_units_end(&self) -> usize {
+        let unit = self.stamps.encoding().unit() as u64;
+        let offset = self.scan_offset + (self.filled - self.scan) as u64;
+        self.filled - (offset % unit) as usize
+    }
+
+    /// The first line end behind an index: where it begins, and its length.
+    fn line_end(&self, from: usize) -> Option<(usize, usize)> {
+        let bytes = &self.buffer[from..self.filled];
+        let offset = self.scan_offset + (from - self.scan) as u64;
+        let (end, terminator) = self.stamps.encoding().line_end(bytes, offset)?;
+        Some((from + end, terminator))
+    }
+
     /// Takes `buffer[scan..end]` as a line that is followed by `terminator` bytes of line end.
     #[inline]
     fn take_line(&mut self, end: usize, terminator: usize) {
+        let zeros = self.zeros(end);
+        if zeros > 0 {
+            return self.take_line_behind_zeros(end, terminator, zeros);
+        }
         let begin = self.scan;
         let line = &self.buffer[begin..end];
         let line_end = match line {
             _ if line.len() > self.limit => begin + self.limit,
-            [rest @ .., b'\r'] => begin + rest.len(),
+            [rest @ .., b'\r'] if terminator <= 1 => begin + rest.len(),
             _ => end,
         };
         let (stamp, is_stamped) = self.read_stamp(begin..line_end);
@@ -326,6 +378,33 @@ impl<S: Stamps> RecordReader<S> {
             self.last_stamped_end = self.scan_offset;
         }
         self.cut_long_record();
+    }
+
+    /// Zeros at the beginning of the line at hand, which has bytes up to `end`.
+    #[inline]
+    fn zeros(&self, end: usize) -> usize {
+        match self.buffer[self.scan..end].first() {
+            Some(0) if self.stamps.encoding().unit() == 1 => {
+                let line = &self.buffer[self.scan..end];
+                line.iter().take_while(|byte| **byte == 0).count()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Takes zeros before the line at hand out of the buffer, so that an open record goes on behind them, and as if
+    /// they were not in the file.
+    fn drop_zeros(&mut self, zeros: usize) {
+        self.buffer.copy_within(self.scan + zeros..self.filled, self.scan);
+        self.filled -= zeros;
+        self.scan_offset += zeros as u64;
+    }
+
+    #[cold]
+    fn take_line_behind_zeros(&mut self, end: usize, terminator: usize, zeros: usize) {
+        self.drop_zeros(zeros);
+        // What is left begins with none, so this ends.
+        self.take_line(end - zeros, terminator);
     }
 
     /// The stamp of a line that begins a record, and whether the line has a stamp at all.
@@ -384,24 +463,24 @@ impl<S: Stamps> RecordReader<S> {
         let begin = self.scan;
         let (stamp, is_stamped) = self.read_stamp(begin..begin + self.limit);
         self.long_line_is_stamped = is_stamped;
-        let len = self.filled - begin;
+        let end = self.whole_units_end();
+        let len = end - begin;
         let broken = self.context == Context::BrokenLine;
         self.place_line(stamp, begin, len as u64, len);
         if broken {
             self.context = Context::BrokenLine;
         }
         self.scan_offset += len as u64;
-        self.scan = self.filled;
-        self.probe = self.filled;
+        self.scan = end;
+        self.probe = end;
         self.inside_long_line = true;
         self.cut_long_record();
     }
 
     /// Passes over the rest of a long line; `true` when its end was found.
     fn pass_over_long_line(&mut self) -> bool {
-        let rest = &self.buffer[self.scan..self.filled];
-        let end = memchr(b'\n', rest);
-        let passed = end.map_or(rest.len(), |at| at + 1);
+        let end = self.line_end(self.scan).map(|(end, terminator)| end + terminator);
+        let passed = end.unwrap_or(self.whole_units_end()) - self.scan;
         match (self.context, &mut self.open) {
             (Context::InRecord, Some(record)) => record.bytes += passed as u64,
             (Context::BeforeFirst, _) if self.start == Start::FileStart => self.head.bytes += passed as u64,

@@ -60,6 +60,22 @@ fn read(log: &[u8], cuts: &[usize], start: Start, limit: usize) -> (Vec<Seen>, u
     (seen, reader.head().lines)
 }
 
+/// The same of a log that may have zeros before its lines: as if they were not there.
+fn reference_with_zeros(log: &[u8], limit: usize) -> (Vec<Seen>, u64) {
+    let (mut stripped, mut dropped) = (Vec::new(), Vec::new());
+    for line in log.split_inclusive(|byte| *byte == b'\n') {
+        let zeros = line.iter().take_while(|byte| **byte == 0).count();
+        dropped.push((stripped.len() as u64, zeros as u64));
+        stripped.extend_from_slice(&line[zeros..]);
+    }
+    let (mut seen, head) = reference(&stripped, limit);
+    for record in &mut seen {
+        let before = dropped.iter().take_while(|(offset, _)| *offset <= record.offset);
+        record.offset += before.map(|(_, zeros)| zeros).sum::<u64>();
+    }
+    (seen, head)
+}
+
 /// The same by sight of the whole file: lines, then records of them.
 fn reference(log: &[u8], limit: usize) -> (Vec<Seen>, u64) {
     let mut seen: Vec<Seen> = Vec::new();
@@ -178,12 +194,47 @@ fn log() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// The same with zeros before some lines.
+fn log_with_zeros() -> impl Strategy<Value = Vec<u8>> {
+    (log(), prop::collection::vec(0_usize..40, 1..8)).prop_map(|(log, zeros)| {
+        let lines = log.split_inclusive(|byte| *byte == b'\n');
+        let with = |(line, zeros): (&[u8], &usize)| [&vec![0; zeros.saturating_sub(25)], line].concat();
+        lines.zip(zeros.iter().cycle()).flat_map(with).collect()
+    })
+}
+
+#[test]
+fn zeros_of_a_truncated_file_hide_no_record() {
+    check(
+        "@1 a\n\0\0\0@2 b\n\0\0more\n\0",
+        &[(1, 1, "@1 a"), (2, 2, "@2 b\nmore")],
+        0,
+    );
+    let mut log = b"@1 a\n".to_vec();
+    log.resize(3_000_000, 0);
+    log.extend_from_slice(b"@2 b\n@3 c\n");
+    let (seen, _) = read(&log, &[65_536], Start::FileStart, 1 << 20);
+    let found: Vec<_> = seen
+        .iter()
+        .map(|record| (record.stamp, record.offset, record.bytes))
+        .collect();
+    assert_eq!(found, [(1, 0, 5), (2, 3_000_000, 5), (3, 3_000_005, 5)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn where_reads_are_cut_does_not_show(log in log(), cuts in prop::collection::vec(1usize..25, 1..6)) {
         let expected = reference(&log, 12);
+        prop_assert_eq!(&read(&log, &[], Start::FileStart, 12), &expected);
+        prop_assert_eq!(&read(&log, &cuts, Start::FileStart, 12), &expected);
+        prop_assert_eq!(&read(&log, &[1], Start::FileStart, 12), &expected);
+    }
+
+    #[test]
+    fn zeros_do_not_show(log in log_with_zeros(), cuts in prop::collection::vec(1usize..25, 1..6)) {
+        let expected = reference_with_zeros(&log, 12);
         prop_assert_eq!(&read(&log, &[], Start::FileStart, 12), &expected);
         prop_assert_eq!(&read(&log, &cuts, Start::FileStart, 12), &expected);
         prop_assert_eq!(&read(&log, &[1], Start::FileStart, 12), &expected);

@@ -20,6 +20,7 @@ use hashbrown::HashMap;
 use logline::fields::{Extractor, Lines, Rule, RuleError, Scratch, Slot};
 use logline::order::{Following, Verdict, judge, reach_ns};
 use logline::records::{Extent, Record, RecordReader, Stamps};
+use logline::text::{Form, NoText, TextReader};
 use mutant::Mutant;
 use recent::{Recent, Short, short_key};
 use std::ops::Deref;
@@ -53,6 +54,8 @@ pub struct Input {
     pub lateness_ns: i64,
     /// How fields are cut out; `None` where the monitor uses none.
     pub rule: Option<Rule>,
+    /// How its bytes are text.
+    pub form: Form,
     /// Orders equal stamps of different files for `first` and `last`: host, path, generation.
     pub generation: u64,
 }
@@ -62,6 +65,8 @@ pub struct Counter<P> {
     plan: P,
     input: Input,
     cutter: Cutter,
+    /// For records whose bytes are not their text.
+    text: Option<TextReader>,
     adder: Adder,
     /// Whether records must be whole.
     uses_text: bool,
@@ -103,12 +108,14 @@ impl<P: Deref<Target = Plan>> Counter<P> {
     /// If the rule can't give a field that the plan needs.
     pub fn new(plan: P, input: Input, greatest: Option<i64>) -> Result<Self, RuleError> {
         let cutter = Cutter::new(&plan, &input)?;
+        let input_form = input.form;
         Ok(Self {
             adder: Adder::new(&plan),
             uses_text: plan.uses_text(),
             plan,
             input,
             cutter,
+            text: (!input_form.is_plain()).then(|| TextReader::new(input_form)),
             key: Vec::new(),
             recent: Recent::default(),
             windows: Vec::new(),
@@ -216,11 +223,28 @@ impl<P: Deref<Target = Plan>> Counter<P> {
             if record.extent == Extent::Cut {
                 return self.windows[window].1.lost.add(Loss::TooLong, 1);
             }
+            if let Some(reader) = self.text.take() {
+                return self.count_formed(reader, window, record, text);
+            }
             if self.cutter.cut(text, record.lines).is_err() {
                 return self.windows[window].1.lost.add(Loss::Unparsable, 1);
             }
         }
         self.add(window, record, text);
+    }
+
+    /// Counts a record whose bytes are not its text: decoded, without its envelope.
+    #[cold]
+    fn count_formed(&mut self, mut reader: TextReader, window: usize, record: &Record, bytes: &[u8]) {
+        match reader.record(bytes) {
+            Err(NoText::Undecodable) => self.windows[window].1.lost.add(Loss::Undecodable, 1),
+            Err(_) => self.windows[window].1.lost.add(Loss::Unparsable, 1),
+            Ok(text) if self.cutter.cut(text, record.lines).is_err() => {
+                self.windows[window].1.lost.add(Loss::Unparsable, 1);
+            }
+            Ok(text) => self.add(window, record, text),
+        }
+        self.text = Some(reader);
     }
 
     /// The first good record: what was lost before it is charged to its window.
@@ -409,6 +433,7 @@ mod tests {
             labels: Labels::default(),
             lateness_ns: 0,
             rule: Some(Rule::logfmt()),
+            form: Form::default(),
             generation: 0,
         };
         let mut counter = Counter::new(&plan, input, None).expect("any field");

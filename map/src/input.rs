@@ -60,6 +60,8 @@ pub struct InputKey {
     pub timestamp: Option<String>,
     /// Zone of stamps without one, if a monitor says so.
     pub timezone: Option<String>,
+    /// The log's encoding, if a monitor says so.
+    pub encoding: Option<String>,
     /// Which lines may begin a record, if a monitor says so: its bytes are then split into other records.
     pub records: Option<Boundary>,
 }

@@ -198,6 +198,7 @@ mod tests {
             labels: Labels::default(),
             lateness_ns: 0,
             rule: Some(Rule::logfmt()),
+            form: logline::text::Form::default(),
             generation: 7,
         };
         let mut counter = Counter::new(&plan, input, None).expect("any field");

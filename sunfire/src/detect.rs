@@ -1,12 +1,14 @@
 //! `sunfire detect`: what is found in a log, over the whole file, and why.
 
 use crate::cli::{DetectArguments, DetectFormat};
-use crate::eval::file::{learn_head, open};
+use crate::eval::file::{Head, Said, learn_head, open};
 use crate::eval::{self, range::LogFile};
 use crate::exit::{Exit, Failure};
 use anyhow::Result;
+use logline::boundary::RecordStamps;
 use logline::records::{RecordReader, Stamps, Start};
-use logline::stamp::{Detected, Detection, Profile, ProfileReader, Zone, ZoneSource, learn};
+use logline::stamp::{Detected, Detection, FileStamps, Profile, Zone, ZoneSource};
+use logline::text::{Encoding, Form};
 use reduce::point::rfc3339;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -25,6 +27,10 @@ struct Report {
     offset: Option<usize>,
     /// `in line`, `epoch`, or the zone that stamps without one are read in.
     zone: Option<String>,
+    /// How bytes are characters: UTF-8, or UTF-16 where that was found.
+    encoding: &'static str,
+    /// The container runtime that wrote the lines: `cri` or `docker`.
+    container: Option<&'static str>,
     /// Stamps of the first and the last record.
     first: Option<String>,
     last: Option<String>,
@@ -81,12 +87,16 @@ fn report(path: &Path, zone: &Zone) -> Result<Report> {
         file: &file,
         size,
     };
-    let (profile, detection) = learn_head(&log, zone, written_seconds, None, learn)?;
+    let Head {
+        profile,
+        form,
+        detection,
+    } = learn_head(&log, zone, written_seconds, Said::default())?;
     let (detected, why) = match &detection {
         Detection::Stamped(detected) => (Some(&**detected), &detected.why),
         Detection::TooCoarse { why, .. } | Detection::Unstamped { why } => (None, why),
     };
-    let scan = scan(&log, profile.as_ref(), zone)?;
+    let scan = scan(&log, profile.as_ref(), form, zone)?;
     let zone_text = |detected: &Detected| match detected.zone {
         ZoneSource::InLine => "in line".to_owned(),
         ZoneSource::Epoch => "epoch".to_owned(),
@@ -99,6 +109,8 @@ fn report(path: &Path, zone: &Zone) -> Result<Report> {
         format: detected.map(|detected| detected.format.clone()),
         offset: detected.map(|detected| detected.column),
         zone: detected.map(zone_text),
+        encoding: form.encoding.name(),
+        container: form.envelope.name(),
         first: scan.first.map(rfc3339),
         last: scan.last.map(rfc3339),
         lines: scan.lines,
@@ -134,16 +146,21 @@ struct Scan {
 }
 
 /// Finds stamps by a profile, or none.
-struct Maybe(Option<ProfileReader>);
+struct Maybe(Option<RecordStamps>);
 
 impl Stamps for Maybe {
     fn read(&mut self, line: &[u8], offset: u64) -> Option<i64> {
-        self.0.as_mut()?.read_at(line, offset)
+        self.0.as_mut()?.read(line, offset)
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.0.as_ref().map_or(Encoding::Bytes, Stamps::encoding)
     }
 }
 
-fn scan(log: &LogFile<'_>, profile: Option<&Profile>, zone: &Zone) -> Result<Scan> {
-    let stamps = Maybe(profile.map(|profile| ProfileReader::new(profile, zone.clone())));
+fn scan(log: &LogFile<'_>, profile: Option<&Profile>, form: Form, zone: &Zone) -> Result<Scan> {
+    let stamps = |profile| RecordStamps::new(FileStamps::new(profile, zone), None).with_form(form);
+    let stamps = Maybe(profile.map(stamps));
     let mut reader = RecordReader::new(stamps, Start::FileStart, 0);
     let mut scan = Scan::default();
     let mut offset = 0;
@@ -156,7 +173,9 @@ fn scan(log: &LogFile<'_>, profile: Option<&Profile>, zone: &Zone) -> Result<Sca
             reader.advance(read);
         }
         if let (None, Some(first), Some(profile)) = (&scan.sample, reader.closed().first(), profile) {
-            scan.sample = Some(sample(reader.text(first), profile, first.offset, zone));
+            let lines = form.lines(reader.text(first), first.offset);
+            let line = lines.first().map_or(&[][..], |(_, line)| line);
+            scan.sample = Some(sample(line, profile, first.offset, zone));
         }
         for record in reader.closed() {
             scan.greatest = scan.first.map_or(record.stamp, |_| scan.greatest.max(record.stamp));
@@ -175,8 +194,7 @@ fn scan(log: &LogFile<'_>, profile: Option<&Profile>, zone: &Zone) -> Result<Sca
 }
 
 /// The first line of a record, its stamp in brackets.
-fn sample(text: &[u8], profile: &Profile, offset: u64, zone: &Zone) -> String {
-    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+fn sample(line: &[u8], profile: &Profile, offset: u64, zone: &Zone) -> String {
     let entry = profile
         .entries
         .iter()
@@ -203,6 +221,12 @@ fn write_table(report: &Report, out: &mut impl Write) -> Result<()> {
     let mut row = |name: &str, value: String| writeln!(out, "  {name:<12} {value}");
     row("format", or_none(&report.format))?;
     row("why", report.why.clone())?;
+    if report.encoding != Encoding::default().name() {
+        row("encoding", report.encoding.to_owned())?;
+    }
+    if let Some(container) = report.container {
+        row("container", container.to_owned())?;
+    }
     if report.format.is_some() {
         row(
             "offset",

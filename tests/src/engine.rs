@@ -219,6 +219,7 @@ impl Engine {
             labels: Labels::new(labels.map(|(name, value)| (name.to_owned(), value.clone()))),
             lateness_ns: i64::try_from(self.monitor.lateness_ms.expect("given") * 1_000_000).expect("fits"),
             rule: self.monitor.parse.clone(),
+            form: logline::text::Form::default(),
             generation: 0,
         }
     }

@@ -17,10 +17,11 @@ use crate::units::{DURATION_HINT, duration_ms, window_fault, window_hint};
 use crate::zone;
 use crate::{GRACE_MS_DEFAULT, GROUPS_DEFAULT, WINDOW_MS_DEFAULT};
 use logline::boundary::{Boundary, Side};
+use logline::text::Encoding;
 use std::ops::Range;
 
 /// The words that begin a clause.
-const CLAUSES: [&str; 15] = [
+const CLAUSES: [&str; 16] = [
     "from",
     "records",
     "parse",
@@ -35,6 +36,7 @@ const CLAUSES: [&str; 15] = [
     "since",
     "timezone",
     "timestamp",
+    "encoding",
     "app",
 ];
 
@@ -66,6 +68,7 @@ pub(super) struct Clauses {
     pub(super) from_to: Placed<(String, Option<String>)>,
     pub(super) timezone: Placed<String>,
     pub(super) timestamp: Placed<String>,
+    pub(super) encoding: Placed<String>,
     pub(super) app: Placed<String>,
 }
 
@@ -190,6 +193,12 @@ fn clause(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
         "since" => since(parser, clauses),
         "timezone" => text(parser, &mut clauses.timezone, "timezone", "a zone in single quotes"),
         "timestamp" => text(parser, &mut clauses.timestamp, "timestamp", "a format in single quotes"),
+        "encoding" => text(
+            parser,
+            &mut clauses.encoding,
+            "encoding",
+            "a name in single quotes, such as 'gbk'",
+        ),
         _ => app(parser, clauses),
     }
 }
@@ -463,6 +472,9 @@ fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
     if let Some((name, span)) = &clauses.timezone {
         zone::check_zone(name).map_err(|(message, hint)| Mistake::new(span.clone(), message).hint(hint))?;
     }
+    if let Some((name, span)) = &clauses.encoding {
+        Encoding::parse(name).map_err(|error| Mistake::new(span.clone(), error.to_string()))?;
+    }
     let parse = match &clauses.rule {
         Some((form, span)) => form.build().map_err(|message| Mistake::new(span.clone(), message))?,
         None => None,
@@ -496,6 +508,7 @@ fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
         grace_ms: clauses.grace_ms.map_or(GRACE_MS_DEFAULT, first),
         timezone: clauses.timezone.map(first),
         timestamp: clauses.timestamp.map(first),
+        encoding: clauses.encoding.map(first),
         absent: Absent::default(),
         limits: Limits {
             groups: clauses.limit.map_or(GROUPS_DEFAULT, first),

@@ -50,6 +50,7 @@ fn refuse_clauses_of_monitors(clauses: &Clauses) -> Result<(), Mistake> {
         ("grace", place(&clauses.grace_ms)),
         ("timezone", place(&clauses.timezone)),
         ("timestamp", place(&clauses.timestamp)),
+        ("encoding", place(&clauses.encoding)),
         ("app", place(&clauses.app)),
     ];
     for (name, span) in foreign {

@@ -100,6 +100,7 @@ pub(crate) fn summary(monitor: &Monitor) -> String {
     let Monitor {
         timezone,
         timestamp,
+        encoding: _,
         absent,
         limits,
         range,

@@ -14,6 +14,7 @@ use crate::zone;
 use crate::{GRACE_MS_DEFAULT, GROUPS_DEFAULT, WINDOW_MS_DEFAULT};
 use logline::boundary::{Boundary, Side};
 use logline::fields::Rule;
+use logline::text::Encoding;
 use std::ops::Range;
 
 /// An output with the place and the text of its expression, to look for its columns later.
@@ -69,6 +70,7 @@ pub(super) fn monitor(raw: &RawMonitor, reading: &mut Reading, document: Range<u
         grace_ms: reading.duration(&raw.grace).unwrap_or(GRACE_MS_DEFAULT),
         timezone: timezone(&raw.timezone, reading),
         timestamp: reading.text(&raw.timestamp, "timestamp"),
+        encoding: encoding(&raw.encoding, reading),
         absent: match raw.absent.value() {
             Some(RawAbsent::Zero) => Absent::Zero,
             Some(RawAbsent::Missing) | None => Absent::Missing,
@@ -91,6 +93,14 @@ fn timezone(raw: &Field<String>, reading: &mut Reading) -> Option<String> {
     let (name, span) = raw.given()?;
     if let Err((message, hint)) = zone::check_zone(name) {
         reading.note(Mistake::new(span, message).hint(hint));
+    }
+    Some(name.clone())
+}
+
+fn encoding(raw: &Field<String>, reading: &mut Reading) -> Option<String> {
+    let (name, span) = raw.given()?;
+    if let Err(error) = Encoding::parse(name) {
+        reading.note(Mistake::new(span, error.to_string()));
     }
     Some(name.clone())
 }

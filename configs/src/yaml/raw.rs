@@ -76,6 +76,9 @@ pub(super) struct RawMonitor {
     pub(super) timezone: Field<String>,
     /// A timestamp format that overrides detection.
     pub(super) timestamp: Field<String>,
+    /// The log's encoding, where its bytes don't tell: gbk, gb18030, latin1, or another name of the WHATWG's list.
+    /// Default: UTF-8, or UTF-16 where that is found.
+    pub(super) encoding: Field<String>,
     /// What a missing log file means. Default: missing.
     pub(super) absent: Field<RawAbsent>,
     /// Budgets.

@@ -358,6 +358,13 @@ fn values_are_checked() {
         &["4:11: Asia/Shangai: unknown time zone `Asia/Shangai` (did you mean `Asia/Shanghai`?)"],
     );
     check_line(
+        "encoding: gbbk",
+        &[
+            "4:11: gbbk: unknown encoding `gbbk`: write a name of the WHATWG's list, such as gbk, gb18030, latin1 or \
+           utf-16le",
+        ],
+    );
+    check_line(
         "limits: { cpu: 50ms, bytes: 5 }",
         &[
             "4:16: 50ms: `50ms` is not a share of CPU time (write a whole number and a unit: 50ms/s)",

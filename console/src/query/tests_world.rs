@@ -126,6 +126,7 @@ fn counted(plan: &Plan, start_ns: i64, lines: &[&str]) -> WindowPartial {
         labels: Labels::default(),
         lateness_ns: 0,
         rule: Some(Rule::logfmt()),
+        form: logline::text::Form::default(),
         generation: 1,
     };
     let mut counter = Counter::new(plan, input, None).expect("any field");

@@ -63,6 +63,11 @@ enum Plan {
     Access(access::Plan),
 }
 
+/// Appends what the inside of a JSON string stands for.
+pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) {
+    escapes::decode(text, out);
+}
+
 impl Extractor {
     /// Compiles `rule` for `columns`, in their order; a column may stand there twice.
     ///

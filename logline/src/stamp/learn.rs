@@ -16,6 +16,7 @@ use super::profile::{
 };
 use super::show;
 use super::table::table;
+use super::year::day_turns;
 
 /// How much of a file is looked at: 64 KiB, a few hundred lines.
 pub const SAMPLE_BYTES: usize = 64 * 1024;
@@ -342,12 +343,12 @@ pub(super) fn walls(sample: &Sample<'_>, candidate: &Candidate) -> Vec<i64> {
     walls
 }
 
-/// Adds a day wherever times of day jump back by more than half of one.
+/// Adds a day wherever times of day jump back.
 fn go_on_at_midnight(walls: &mut [i64]) {
     let (mut days, mut last) = (0, None);
     for wall in walls {
         let moved = last.map_or(0, |last| *wall - last);
-        days += i64::from(moved < -DAY_NS / 2) - i64::from(moved > DAY_NS / 2);
+        days += i64::from(day_turns(moved / 1_000_000_000));
         last = Some(*wall);
         *wall += days * DAY_NS;
     }

@@ -3,7 +3,7 @@
 //! A profile carries year marks. From a mark's offset on, a stamp takes the year (or the day) that brings it nearest to
 //! the mark's anchor, so reading needs no memory of the stamps before and may begin at any mark. Marks are made by
 //! walking over a file once: where the months jump back by more than half a year, a year has ended, and where a clock
-//! jumps back by more than half a day, a day has. Which one the last is, the time at which the file was last written
+//! jumps back by more than two hours, a day has. Which one the last is, the time at which the file was last written
 //! says (F8).
 //!
 //! A silence of a year (of a day) leaves no trace in the stamps: nothing in the file tells that one more has passed.
@@ -21,8 +21,9 @@ const MARK_REACH_SECONDS: i64 = 90 * SECONDS_PER_DAY;
 const AHEAD_SECONDS_MAX: i64 = TURN_DAYS * SECONDS_PER_DAY;
 /// How far the last stamp may run ahead of the time of writing into the next year: skewed clocks and zones.
 const SKEW_SECONDS: i64 = SECONDS_PER_DAY;
-/// The same for times of day: a jump that is a change of the day, the reach of a mark, and the skew.
-const DAY_TURN_SECONDS: i64 = SECONDS_PER_DAY / 2;
+/// The same for times of day: a step back that is a change of the day, the reach of a mark, and the skew. A log is
+/// silent for most of a day more often than a line is hours late.
+const DAY_TURN_SECONDS: i64 = 2 * 3600;
 const DAY_REACH_SECONDS: i64 = 3 * 3600;
 const DAY_SKEW_SECONDS: i64 = 3600;
 /// Marks of one file. A file turns a few marks a year, or eight a day; only one of wild stamps comes near this, and
@@ -63,16 +64,13 @@ impl Placed {
 
     /// How many years, or days, lie between this stamp and one before it whose turns are known.
     fn turns_after(&self, last: &Placed) -> i32 {
-        let (moved, most) = if self.civil.lacks_date() {
-            (
-                self.civil.seconds_of_day() - last.civil.seconds_of_day(),
-                DAY_TURN_SECONDS,
-            )
-        } else {
-            let days = |placed: &Placed| placed.civil.wall_seconds(COUNTING_YEAR).div_euclid(SECONDS_PER_DAY);
-            (days(self) - days(last), TURN_DAYS)
-        };
-        last.turns + i32::from(moved < -most) - i32::from(moved > most)
+        if self.civil.lacks_date() {
+            let moved = self.civil.seconds_of_day() - last.civil.seconds_of_day();
+            return last.turns + i32::from(day_turns(moved));
+        }
+        let days = |placed: &Placed| placed.civil.wall_seconds(COUNTING_YEAR).div_euclid(SECONDS_PER_DAY);
+        let moved = days(self) - days(last);
+        last.turns + i32::from(moved < -TURN_DAYS) - i32::from(moved > TURN_DAYS)
     }
 
     fn reach_seconds(&self) -> i64 {
@@ -185,6 +183,12 @@ impl YearWalk {
     }
 }
 
+/// Whether a day has passed, or a line is of the day before, if a time of day moved by so many seconds.
+pub(super) fn day_turns(moved_seconds: i64) -> i8 {
+    let (back, ahead) = (-DAY_TURN_SECONDS, SECONDS_PER_DAY - DAY_TURN_SECONDS);
+    i8::from(moved_seconds < back) - i8::from(moved_seconds > ahead)
+}
+
 /// Marks whose first holds from the file's beginning.
 fn from_the_beginning(mut marks: Vec<YearMark>) -> Vec<YearMark> {
     if let Some(first) = marks.first_mut() {
@@ -272,13 +276,13 @@ mod tests {
             noon,
             &[noon - 60, noon - 59],
         );
-        let over_midnight = ["23:59:59 x", "00:00:00 x", "23:59:58 late", "11:00:00 x"];
+        let over_midnight = ["23:59:59 x", "00:00:00 x", "23:59:58 late", "12:00:00 x"];
         let midnight = noon - 12 * hour;
         check_days(
             &Zone::utc(),
             &over_midnight,
             noon,
-            &[midnight - 1, midnight, midnight - 2, noon - hour],
+            &[midnight - 1, midnight, midnight - 2, noon],
         );
         let two_days = ["18:00:00", "03:00:00", "11:00:00", "19:00:00", "02:00:00", "11:00:00"];
         let expected = [-42, -33, -25, -17, -10, -1].map(|hours| noon + hours * hour);

@@ -10,8 +10,9 @@ use logline::records::Stamps;
 use logline::stamp::profile::{LATENESS_NS_MAX, LATENESS_NS_MIN, OrderEvidence};
 use logline::stamp::{
     Detection, FileStamps, Format, Precision, Profile, ProfileEntry, SAMPLE_BYTES, StampReader, YearMark, YearWalk,
-    Zone, learn, learn_as,
+    Zone, learn,
 };
+use logline::text::{Encoding, Form, learn_text};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes of the first stamped line that go into a generation's key.
@@ -42,6 +43,8 @@ pub(super) struct Circumstances {
     pub(super) written_seconds: i64,
     /// Which lines may begin a record.
     pub(super) records: Option<Boundary>,
+    /// The encoding, if the monitor gives it.
+    pub(super) encoding: Option<Encoding>,
 }
 
 /// The zone that a host says it has, for itself and for its agent; `None` if it says nothing that makes sense.
@@ -71,6 +74,8 @@ pub(super) struct Learned {
     zone: Zone,
     stamp_zone: StampZone,
     records: Option<Boundary>,
+    /// How bytes are text.
+    form: Form,
     /// Bytes that were looked at.
     pub(super) sample_bytes: u64,
     /// Formats that were learned later in the file.
@@ -86,19 +91,16 @@ impl Learned {
     /// # Errors
     /// Why there are no stamps to count by, for people.
     pub(super) fn from_sample(sample: &[u8], offset: u64, known: &Circumstances) -> Result<Self, String> {
-        let detection = match &known.format {
-            Some(format) => learn_as(sample, format),
-            None => learn(sample),
-        };
+        let (form, detection) = learn_text(sample, known.encoding, known.format.as_ref());
         let mut profile = match detection {
             Detection::Stamped(detected) if is_dayless(&detected.profile) => return Err(DAYLESS.to_owned()),
             Detection::Stamped(detected) => detected.profile,
             Detection::TooCoarse { why, .. } | Detection::Unstamped { why } => return Err(why),
         };
-        set_years(&mut profile, sample, offset, known);
+        let lines = form.lines(sample, offset);
+        set_years(&mut profile, &lines, offset + sample.len() as u64, known);
         let mut stamps = FileStamps::new(&profile, &known.zone);
-        let mut lines = lines(sample, offset);
-        let first = lines.find(|(at, line)| stamps.read(line, *at).is_some());
+        let first = lines.iter().find(|(at, line)| stamps.read(line, *at).is_some());
         let (at, line) = first.ok_or("no line has a whole stamp yet")?;
         let mut key = Xxh3::new();
         key.update(&at.to_le_bytes());
@@ -109,9 +111,10 @@ impl Learned {
             zone: known.zone.clone(),
             stamp_zone: known.stamp_zone.clone(),
             records: known.records.clone(),
+            form,
             sample_bytes: offset + sample.len() as u64,
             appended: 0,
-            rule: Rule::detect(sample, None).map(|detected| detected.rule),
+            rule: rule_of(form, sample),
         })
     }
 
@@ -135,8 +138,10 @@ impl Learned {
             entries,
             lateness_ns: kept.lateness_ns,
         };
+        let form = Form::detect(sample, known.encoding);
         let mut stamps = FileStamps::new(&profile, &zone);
-        lines(sample, offset).find_map(|(at, line)| stamps.read(line, at))?;
+        let lines = form.lines(sample, offset);
+        lines.iter().find_map(|(at, line)| stamps.read(line, *at))?;
         let taught = usize::try_from(kept.sample_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
         let learned = Self {
             key: kept.generation,
@@ -146,7 +151,8 @@ impl Learned {
             sample_bytes: kept.sample_bytes,
             appended: kept.appended,
             records: known.records.clone(),
-            rule: Rule::detect(&sample[..taught.min(sample.len())], None).map(|detected| detected.rule),
+            form,
+            rule: rule_of(form, &sample[..taught.min(sample.len())]),
         };
         (learned.version() == kept.version).then_some(learned)
     }
@@ -165,7 +171,8 @@ impl Learned {
 
     /// Adds the format of a stretch without stamps that begins at `offset`, if there is one; whether there was.
     pub(super) fn append(&mut self, sample: &[u8], offset: u64, known: &Circumstances) -> bool {
-        if self.profile.entries.len() >= FORMATS_MAX {
+        // A container runtime's stamps do not change.
+        if self.profile.entries.len() >= FORMATS_MAX || !self.form.is_plain() {
             return false;
         }
         let Detection::Stamped(detected) = learn(sample) else {
@@ -175,7 +182,7 @@ impl Learned {
             return false;
         }
         let mut profile = detected.profile;
-        set_years(&mut profile, sample, 0, known);
+        set_years(&mut profile, &self.form.lines(sample, 0), sample.len() as u64, known);
         self.profile.append(offset, profile);
         self.appended += 1;
         true
@@ -229,7 +236,13 @@ impl Learned {
 
     /// What finds the stamps of records.
     pub(super) fn stamps(&self) -> RecordStamps {
-        RecordStamps::new(FileStamps::new(&self.profile, &self.zone), self.records.as_ref())
+        let stamps = FileStamps::new(&self.profile, &self.zone);
+        RecordStamps::new(stamps, self.records.as_ref()).with_form(self.form)
+    }
+
+    /// How bytes are text.
+    pub(super) fn form(&self) -> Form {
+        self.form
     }
 
     /// Which lines may begin a record, if the user says so.
@@ -270,30 +283,28 @@ fn is_dayless(profile: &Profile) -> bool {
     formats.any(|precision| precision == Precision::TimeOfDay)
 }
 
+/// How fields are cut in a log of which this is a sample.
+fn rule_of(form: Form, sample: &[u8]) -> Option<Rule> {
+    let detected = match form.is_plain() {
+        true => Rule::detect(sample, None),
+        false => Rule::detect(&form.unwrapped(sample), None),
+    };
+    detected.map(|detected| detected.rule)
+}
+
 /// Gives year-less stamps of a sample their years, and those behind it too: the last were written just now.
-fn set_years(profile: &mut Profile, sample: &[u8], offset: u64, known: &Circumstances) {
+fn set_years(profile: &mut Profile, lines: &[(u64, Vec<u8>)], end: u64, known: &Circumstances) {
     for entry in profile.entries.iter_mut().filter(|entry| entry.format.lacks_year()) {
         let mut walk = YearWalk::new(StampReader::new(entry, known.zone.clone()));
         let may_begin = |line: &[u8]| known.records.as_ref().is_none_or(|records| records.may_begin(line));
-        let of_records = lines(sample, offset).filter(|(_, line)| may_begin(line));
-        of_records.for_each(|(at, line)| walk.feed(at, line));
+        let of_records = lines.iter().filter(|(_, line)| may_begin(line));
+        of_records.for_each(|(at, line)| walk.feed(*at, line));
         entry.year_marks = walk.finish(known.written_seconds, &known.zone);
         entry.year_marks.push(YearMark {
-            offset: offset + sample.len() as u64,
+            offset: end,
             anchor: known.written_seconds,
         });
     }
-}
-
-/// Whole lines with their offsets.
-fn lines(sample: &[u8], offset: u64) -> impl Iterator<Item = (u64, &[u8])> {
-    let mut at = offset;
-    sample.split_inclusive(|byte| *byte == b'\n').map(move |line| {
-        let begin = at;
-        at += line.len() as u64;
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        (begin, line.strip_suffix(b"\r").unwrap_or(line))
-    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use agent::protocol::{
     RangeRequest, Refusal, RequestBody, Role, SnapshotAnswer, SnapshotRequest, Stability, TailHash,
 };
 use logline::stamp::{Format, SAMPLE_BYTES, Zone};
+use logline::text::Encoding;
 use mutant::Mutant;
 use std::ops::Range;
 use xxhash_rust::xxh3::Xxh3;
@@ -339,12 +340,15 @@ impl Stream {
                 return Err(Stop::condition(HostState::Unstamped, detail));
             }
         };
+        let encoding = key.encoding.as_deref().map(Encoding::parse).transpose();
+        let encoding = encoding.map_err(|error| Stop::condition(HostState::Unstamped, error.to_string()))?;
         Ok(Circumstances {
             format,
             zone,
             stamp_zone,
             written_seconds: written_ns.div_euclid(1_000_000_000),
             records: key.records.clone(),
+            encoding,
         })
     }
 
@@ -357,7 +361,7 @@ impl Stream {
         pull: &mut Pull<'_, P>,
     ) -> Result<u64, Stop> {
         let listed = &self.generations.all[index].listed;
-        if listed.size <= WHOLE_BYTES_MAX {
+        if listed.size <= WHOLE_BYTES_MAX || learned.form().is_read_from_the_beginning() {
             return Ok(0);
         }
         let request = FindRequest {
@@ -612,6 +616,7 @@ impl Refused {
             labels: Labels::new(labels),
             lateness_ns: subscribed.lateness_ns(learned),
             generation: learned.key,
+            form: learned.form(),
             rule,
         };
         let why = match (&engine.rule, plan.uses_fields()) {

@@ -144,6 +144,7 @@ pub(super) fn input_key(monitor: &Monitor, pattern: &str, target: &HostTarget) -
         pattern: with_labels(pattern, &labels(target, monitor.app.as_deref())),
         timestamp: monitor.timestamp.clone(),
         timezone: monitor.timezone.clone(),
+        encoding: monitor.encoding.clone(),
         records: monitor.records.clone(),
     }
 }

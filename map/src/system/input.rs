@@ -485,6 +485,7 @@ fn counted(subscription: &Subscription, lines: &str, t_ns: i64, generation: u64)
         labels: Labels::new(labels),
         lateness_ns: 0,
         rule: Some(Rule::logfmt()),
+        form: logline::text::Form::default(),
         generation,
     };
     let Ok(mut counter) = Counter::new(Arc::clone(&subscription.plan), input, None) else {

@@ -14,6 +14,7 @@ use logline::boundary::RecordStamps;
 use logline::order::Following;
 use logline::records::{RecordReader, Start};
 use logline::stamp::{Detection, FileStamps, Zone, learn};
+use logline::text::Form;
 use map::engine::{Counter, Input as EngineInput, Labels};
 use map::input::{Input, InputKey, Port, PortError, Subscription, reread};
 use map::partial::{Partial, WindowPartial};
@@ -194,6 +195,7 @@ impl Scene {
             pattern: format!("{base}/{pattern}"),
             timestamp: None,
             timezone: None,
+            encoding: subscription.monitor.encoding.clone(),
             records: subscription.monitor.records.clone(),
         };
         let mut input = Input::new(key);
@@ -321,6 +323,7 @@ impl Scene {
             labels: Labels::new(labels()),
             lateness_ns: lateness_ms.map_or(detected.profile.lateness_ns, |ms| ms as i64 * 1_000_000),
             rule: self.subscription.monitor.parse.clone(),
+            form: Form::default(),
             generation: 0,
         };
         let mut counter = Counter::new(&*self.plan, engine, None).expect("counts");

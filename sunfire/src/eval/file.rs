@@ -5,7 +5,8 @@ use crate::progress::Progress;
 use anyhow::{Context, Result, bail};
 use logline::boundary::{Boundary, RecordStamps};
 use logline::records::{RecordReader, Stamps, Start};
-use logline::stamp::{Detection, FileStamps, Profile, SAMPLE_BYTES, StampReader, YearWalk, Zone, learn};
+use logline::stamp::{Detection, FileStamps, Format, Profile, SAMPLE_BYTES, StampReader, YearWalk, Zone, learn};
+use logline::text::{Encoding, Form, LineReader, LineRole, learn_text};
 use map::engine::Input;
 use map::partial::Partial;
 use map::plan::Plan;
@@ -37,6 +38,8 @@ pub struct FileJob<'a> {
     pub zone: Zone,
     /// Which lines may begin a record.
     pub records: Option<&'a Boundary>,
+    /// How its bytes are text.
+    pub form: Form,
     /// When it was last written, seconds since the epoch.
     pub written_seconds: i64,
     /// What is counted.
@@ -62,7 +65,7 @@ impl FileJob<'_> {
     }
 
     fn stamps(&self, profile: &Profile) -> RecordStamps {
-        RecordStamps::new(FileStamps::new(profile, &self.zone), self.records)
+        RecordStamps::new(FileStamps::new(profile, &self.zone), self.records).with_form(self.form)
     }
 
     /// The greatest stamp just before `cut`.
@@ -127,6 +130,10 @@ impl FileJob<'_> {
 
     /// Looks for a format in a stretch of bytes without stamps, up to the next stamp or the end of the file.
     fn learn_within(&self, barren: Range<u64>) -> Result<Option<(u64, Profile)>> {
+        // A container runtime's stamps do not change.
+        if !self.form.is_plain() {
+            return Ok(None);
+        }
         let mut sample = vec![0; SAMPLE_BYTES];
         let len = fill(&self.log, &mut sample, barren.start)?;
         let Detection::Stamped(detected) = learn(&sample[..len]) else {
@@ -136,7 +143,14 @@ impl FileJob<'_> {
             return Ok(None);
         }
         let mut profile = detected.profile;
-        set_years(&self.log, &mut profile, &self.zone, self.written_seconds, self.records)?;
+        let (zone, form) = (&self.zone, self.form);
+        set_years(
+            &self.log,
+            &mut profile,
+            form,
+            (zone, self.written_seconds),
+            self.records,
+        )?;
         Ok(Some((barren.start, profile)))
     }
 
@@ -171,17 +185,33 @@ impl FileJob<'_> {
     }
 }
 
+/// What a monitor says of a log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Said<'a> {
+    /// Its timestamp format.
+    pub format: Option<&'a Format>,
+    /// Its encoding.
+    pub encoding: Option<Encoding>,
+    /// Which of its lines may begin a record.
+    pub records: Option<&'a Boundary>,
+}
+
+/// What was learned of a file.
+pub struct Head {
+    /// How its lines are stamped; `None` if no stamp was found.
+    pub profile: Option<Profile>,
+    /// How its bytes are text.
+    pub form: Form,
+    /// What was found, for people.
+    pub detection: Detection,
+}
+
 /// Learns a file's profile from its first bytes, or the first later ones that have stamps.
 ///
 /// # Errors
 /// If the file can't be read.
-pub fn learn_head(
-    log: &LogFile<'_>,
-    zone: &Zone,
-    written_seconds: i64,
-    records: Option<&Boundary>,
-    learn: impl Fn(&[u8]) -> Detection,
-) -> Result<(Option<Profile>, Detection)> {
+pub fn learn_head(log: &LogFile<'_>, zone: &Zone, written_seconds: i64, said: Said<'_>) -> Result<Head> {
+    let mut encoding = said.encoding;
     let mut sample = vec![0; SAMPLE_BYTES + 1];
     let mut first = None;
     for block in 0..LEARN_SAMPLES_MAX {
@@ -195,19 +225,34 @@ pub fn learn_head(
             sample[len] = b'\n';
             len += 1;
         }
-        let from = if offset == 0 { 0 } else { line_start(&sample[..len]) };
-        let detection = learn(&sample[from..len]);
+        let is_units = encoding.is_some_and(|encoding| encoding.unit() > 1);
+        let from = if offset == 0 || is_units {
+            0
+        } else {
+            line_start(&sample[..len])
+        };
+        let (form, detection) = learn_text(&sample[from..len], encoding, said.format);
+        // Only the first bytes have a byte order mark.
+        encoding = Some(form.encoding);
         if let Detection::Stamped(detected) = &detection {
             let mut profile = detected.profile.clone();
-            set_years(log, &mut profile, zone, written_seconds, records)?;
-            return Ok((Some(profile), detection));
+            set_years(log, &mut profile, form, (zone, written_seconds), said.records)?;
+            return Ok(Head {
+                profile: Some(profile),
+                form,
+                detection,
+            });
         }
         first.get_or_insert(detection);
     }
     let unstamped = Detection::Unstamped {
         why: "the file is empty".to_owned(),
     };
-    Ok((None, first.unwrap_or(unstamped)))
+    Ok(Head {
+        profile: None,
+        form: Form::default(),
+        detection: first.unwrap_or(unstamped),
+    })
 }
 
 fn line_start(bytes: &[u8]) -> usize {
@@ -230,13 +275,18 @@ pub fn fill(log: &LogFile<'_>, buffer: &mut [u8], offset: u64) -> Result<usize> 
 fn set_years(
     log: &LogFile<'_>,
     profile: &mut Profile,
-    zone: &Zone,
-    written_seconds: i64,
+    form: Form,
+    (zone, written_seconds): (&Zone, i64),
     records: Option<&Boundary>,
 ) -> Result<()> {
     for entry in profile.entries.iter_mut().filter(|entry| entry.format.lacks_year()) {
         let walk = YearWalk::new(StampReader::new(entry, zone.clone()));
-        let mut reader = RecordReader::new(Walker { walk, records }, Start::FileStart, 0);
+        let walker = Walker {
+            walk,
+            records,
+            lines: LineReader::new(form),
+        };
+        let mut reader = RecordReader::new(walker, Start::FileStart, 0);
         let mut offset = 0;
         loop {
             let read = log.read_at(&mut reader.space(SAMPLE_BYTES)[..SAMPLE_BYTES], offset)?;
@@ -256,14 +306,24 @@ fn set_years(
 struct Walker<'r> {
     walk: YearWalk,
     records: Option<&'r Boundary>,
+    lines: LineReader,
 }
 
 impl Stamps for Walker<'_> {
     fn read(&mut self, line: &[u8], offset: u64) -> Option<i64> {
-        if self.records.is_none_or(|records| records.may_begin(line)) {
-            self.walk.feed(offset, line);
+        let role = self.lines.take(line);
+        if role == LineRole::MayBegin
+            && self
+                .records
+                .is_none_or(|records| records.may_begin(self.lines.payload()))
+        {
+            self.walk.feed(offset, self.lines.line());
         }
         None
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.lines.form().encoding
     }
 }
 

@@ -16,9 +16,10 @@ use crate::progress::Progress;
 use crate::times;
 use anyhow::Result;
 use configs::monitor::Monitor;
-use file::{Counted, FileJob, fill, learn_head};
+use file::{Counted, FileJob, Head, Said, fill, learn_head};
 use logline::fields::Rule;
-use logline::stamp::{Detection, Format as StampFormat, Profile, Zone, learn, learn_as};
+use logline::stamp::{Detection, Format as StampFormat, Zone};
+use logline::text::{Encoding, Form};
 use map::engine::{Input, Labels};
 use map::partial::Partial;
 use map::plan::Plan;
@@ -169,7 +170,11 @@ fn job<'a>(
         file,
         size: *size,
     };
-    let (profile, detection) = profile(monitor, &log, zone, *written_seconds)?;
+    let Head {
+        profile,
+        form,
+        detection,
+    } = head(monitor, &log, zone, *written_seconds)?;
     if profile.is_none() && *size > 0 {
         eprintln!("warning: {}: {}; not counted", path.display(), reason(&detection));
     }
@@ -179,7 +184,7 @@ fn job<'a>(
         (None, None) => 0,
     };
     let rule = if plan.uses_fields() && profile.is_some() {
-        Some(rule(monitor, &log)?)
+        Some(rule(monitor, &log, form)?)
     } else {
         None
     };
@@ -191,6 +196,7 @@ fn job<'a>(
         labels: Labels::new(labels.into_iter().map(|(name, value)| (name.to_owned(), value))),
         lateness_ns,
         rule,
+        form,
         generation,
     };
     Ok(FileJob {
@@ -198,6 +204,7 @@ fn job<'a>(
         profile,
         zone: zone.clone(),
         records: monitor.records.as_ref(),
+        form,
         written_seconds: *written_seconds,
         plan,
         input,
@@ -205,29 +212,21 @@ fn job<'a>(
 }
 
 /// The profile: learned, or the place of the monitor's own timestamp format.
-fn profile(
-    monitor: &Monitor,
-    log: &LogFile<'_>,
-    zone: &Zone,
-    written_seconds: i64,
-) -> Result<(Option<Profile>, Detection), Failure> {
+fn head(monitor: &Monitor, log: &LogFile<'_>, zone: &Zone, written_seconds: i64) -> Result<Head, Failure> {
     let format = monitor
         .timestamp
         .as_deref()
         .map(StampFormat::parse_override)
         .transpose();
     let format = format.map_err(|error| Failure::configuration(format!("timestamp: {error}")))?;
-    let learned = learn_head(
-        log,
-        zone,
-        written_seconds,
-        monitor.records.as_ref(),
-        |sample| match &format {
-            Some(format) => learn_as(sample, format),
-            None => learn(sample),
-        },
-    )?;
-    Ok(learned)
+    let encoding = monitor.encoding.as_deref().map(Encoding::parse).transpose();
+    let encoding = encoding.map_err(|error| Failure::configuration(error.to_string()))?;
+    let said = Said {
+        format: format.as_ref(),
+        encoding,
+        records: monitor.records.as_ref(),
+    };
+    Ok(learn_head(log, zone, written_seconds, said)?)
 }
 
 /// Why a file has no profile.
@@ -239,13 +238,18 @@ fn reason(detection: &Detection) -> &str {
 }
 
 /// The parse rule: the monitor's, or what the log's first bytes look like.
-fn rule(monitor: &Monitor, log: &LogFile<'_>) -> Result<Rule, Failure> {
+fn rule(monitor: &Monitor, log: &LogFile<'_>, form: Form) -> Result<Rule, Failure> {
     if let Some(rule) = &monitor.parse {
         return Ok(rule.clone());
     }
     let mut sample = vec![0; logline::stamp::SAMPLE_BYTES];
     let len = fill(log, &mut sample, 0)?;
-    let detected = Rule::detect(&sample[..len], None).map(|detected| detected.rule);
+    let sample = &sample[..len];
+    let detected = match form.is_plain() {
+        true => Rule::detect(sample, None),
+        false => Rule::detect(&form.unwrapped(sample), None),
+    };
+    let detected = detected.map(|detected| detected.rule);
     detected.ok_or_else(|| {
         Failure::usage(format!(
             "{}: no fields were recognised in it; say how to cut it, as in `parse split('|')` or `parse regex('…')`",

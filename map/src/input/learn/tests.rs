@@ -25,6 +25,7 @@ fn known(format: Option<&str>, stamp_zone: StampZone) -> Circumstances {
         stamp_zone,
         written_seconds: WRITTEN_S,
         records: None,
+        encoding: None,
     }
 }
 
@@ -42,7 +43,8 @@ fn file(format: &str, before: &str, steps: &[i64]) -> Vec<u8> {
 
 fn read(learned: &Learned, sample: &[u8]) -> Vec<Option<i64>> {
     let mut stamps = learned.stamps();
-    lines(sample, 0).map(|(at, line)| stamps.read(line, at)).collect()
+    let lines = learned.form().lines(sample, 0);
+    lines.iter().map(|(at, line)| stamps.read(line, *at)).collect()
 }
 
 proptest! {
