@@ -198,6 +198,7 @@ impl Engine {
                 profile: (!file.bytes.is_empty()).then(|| profile(file)),
                 zone: Zone::utc(),
                 records: self.monitor.records.as_ref(),
+                form: logline::text::Form::default(),
                 written_seconds: WRITTEN_SECONDS,
                 plan: &self.plan,
                 input: self.input(file),
