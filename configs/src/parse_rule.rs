@@ -9,8 +9,8 @@ use logline::fields::{Extractor, Rule, RuleError};
 use std::ops::Range;
 
 /// The names of the forms, as they are listed to somebody who wrote another.
-pub(crate) const FORM_NAMES: [&str; 9] = [
-    "auto", "json", "logfmt", "kv", "split", "between", "regex", "clf", "nginx",
+pub(crate) const FORM_NAMES: [&str; 10] = [
+    "auto", "json", "logfmt", "kv", "split", "between", "regex", "grok", "clf", "nginx",
 ];
 
 /// A `parse` form as written, in YAML or in MQL.
@@ -31,6 +31,7 @@ pub(crate) enum RuleForm {
     /// Name, text to the left, text to the right.
     Between(Vec<(String, String, String)>),
     Regex(String),
+    Grok(String),
     Clf,
     /// A `log_format`; `None` is nginx's own, combined.
     Nginx(Option<String>),
@@ -52,6 +53,7 @@ impl RuleForm {
             RuleForm::Split { by, fields } => Rule::split(separator(by), fields),
             RuleForm::Between(fields) => Rule::between(fields),
             RuleForm::Regex(pattern) => Rule::regex(pattern),
+            RuleForm::Grok(pattern) => Rule::grok(pattern),
         };
         rule.map(Some).map_err(message_of)
     }

@@ -1,7 +1,6 @@
 //! The `parse` clause: `parse kv('|', '=')`, `parse json`, `parse between(cost: 'cost=','ms')`, …
 
 use super::lexer::TokenKind;
-use super::not_in_a_monitor;
 use super::parser::Parser;
 use crate::diagnostic::Mistake;
 use crate::nearest::suggest;
@@ -15,9 +14,6 @@ pub(super) fn form(parser: &mut Parser) -> Result<RuleForm, Mistake> {
         return Err(parser.unexpected("how to parse").hint(hint));
     }
     let name = parser.text_of(&token).to_ascii_lowercase();
-    if name == "grok" {
-        return Err(not_in_a_monitor(token.span, "grok").hint("write it as regex('(?<op>\\w+) …')"));
-    }
     if !FORM_NAMES.contains(&name.as_str()) {
         let mistake = Mistake::new(token.span, format!("unknown parse form `{name}`"));
         return Err(mistake.hint(suggest(&name, "one of", FORM_NAMES)));
@@ -51,6 +47,7 @@ fn usage(name: &str) -> String {
         "kv" => "kv('|', '='), or kv('|', '=', ' - ') to begin after ` - `",
         "split" => "split('|') for $1, $2, …, or split('|', op, cost)",
         "between" => "between(cost: 'cost=','ms', op: '[',']')",
+        "grok" => "grok('%{WORD:op} %{NUMBER:cost}')",
         "regex" => "regex('(?<op>\\w+) (?<cost>\\d+)')",
         _ => "nginx, or nginx('$remote_addr - $remote_user [$time_local] …')",
     };
@@ -72,6 +69,7 @@ fn arguments(parser: &mut Parser, name: &str) -> Result<RuleForm, Mistake> {
         }
         "split" => split(parser)?,
         "between" => between(parser)?,
+        "grok" => RuleForm::Grok(parser.text_literal("a pattern in single quotes")?),
         "regex" => RuleForm::Regex(parser.text_literal("a pattern in single quotes")?),
         _ if parser.is_symbol_at(0, ")") => RuleForm::Nginx(None),
         _ => RuleForm::Nginx(Some(parser.text_literal("a log_format in single quotes")?)),

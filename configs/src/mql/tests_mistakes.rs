@@ -357,8 +357,8 @@ fn mistakes_of_rules() {
         "22: jsno: unknown parse form `jsno` (did you mean `json`?)",
     );
     check_query_mistake(
-        "select count() parse grok('x')",
-        "22: grok: `grok` is not possible in a monitor (yet) (write it as regex('(?<op>\\w+) …'))",
+        "select count() parse grok('%{NUMBR:x}')",
+        "16: parse grok('%{NUMBR:x}'): there is no grok pattern `NUMBR`; did you mean `NUMBER`?",
     );
     check_query_mistake(
         "select count() parse kv",

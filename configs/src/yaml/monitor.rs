@@ -212,7 +212,9 @@ fn rule(raw: &Field<RawParse>, reading: &mut Reading) -> Option<Rule> {
     let form = form(raw, reading, &span)?;
     form.build().unwrap_or_else(|message| {
         let text = match raw {
-            RawParse::Regex(text) | RawParse::Nginx(Some(text)) => text.given().map(|(_, span)| span),
+            RawParse::Regex(text) | RawParse::Grok(text) | RawParse::Nginx(Some(text)) => {
+                text.given().map(|(_, span)| span)
+            }
             _ => None,
         };
         reading.note(Mistake::new(text.unwrap_or(span), message));
@@ -259,11 +261,7 @@ fn form(raw: &RawParse, reading: &mut Reading, span: &Range<usize>) -> Option<Ru
             };
             RuleForm::Between(fields.iter().map(field).collect::<Option<_>>()?)
         }
-        RawParse::Grok(_) => {
-            let mistake = Mistake::new(span.clone(), "`grok` is not supported yet");
-            reading.note(mistake.hint("write it as { regex: '(?<op>\\w+) (?<cost>\\d+)' }"));
-            return None;
-        }
+        RawParse::Grok(pattern) => RuleForm::Grok(pattern.value()?.clone()),
     })
 }
 

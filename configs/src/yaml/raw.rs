@@ -152,8 +152,8 @@ pub(super) enum RawParse {
     Between(Ordered<(String, String)>),
     /// Named groups of a regular expression of linear time.
     Regex(Field<String>),
-    #[schemars(skip)]
-    Grok(de::IgnoredAny),
+    /// The same with names for common patterns: %{NUMBER:cost}.
+    Grok(Field<String>),
 }
 
 /// `nginx` stands alone as well as with a format; serde's model of a choice can't say so.

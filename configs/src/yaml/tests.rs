@@ -327,8 +327,8 @@ fn wrong_shapes_are_told() {
         &["4:27: [: expected 2 texts in a list, found 1"],
     );
     check_line(
-        "parse: { grok: '%{X}' }",
-        &["4:8: {: `grok` is not supported yet (write it as { regex: '(?<op>\\w+) (?<cost>\\d+)' })"],
+        "parse: { grok: '%{NUMBR:x}' }",
+        &["4:16: '%{NUMBR:x}': there is no grok pattern `NUMBR`; did you mean `NUMBER`?"],
     );
     let hint = "a document begins with `kind: monitor` or `kind: app`";
     check(

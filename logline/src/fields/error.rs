@@ -57,6 +57,17 @@ pub enum RuleError {
         /// The compiler's own words, over several lines.
         why: String,
     },
+    /// A name that stands for no pattern.
+    #[error("there is no grok pattern `{name}`; {hint}")]
+    UnknownGrok {
+        /// The name.
+        name: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A grok pattern that grows too large.
+    #[error("the grok pattern is too large when it is expanded; name fewer patterns")]
+    GrokTooLarge,
     /// Two variables of a log format with nothing between them.
     #[error(
         "`${first}` and `${second}` stand side by side, so where one ends is unknown; put a character between them"

@@ -16,6 +16,7 @@ mod detect;
 mod detect_pairs;
 mod error;
 mod escapes;
+mod grok;
 mod json;
 mod json_path;
 mod json_skim;

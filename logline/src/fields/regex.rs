@@ -8,6 +8,7 @@
 use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 
 use super::error::{RuleError, Unparsable};
+use super::grok;
 use super::slot::{Scratch, Slot};
 use super::text::{Plain, place, plain_lines, quoted};
 
@@ -34,18 +35,32 @@ pub(crate) fn compile_pattern(pattern: &str) -> Result<Regex, String> {
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
     regex: Regex,
+    /// The grok pattern that it was written as.
+    grok: Option<String>,
 }
 
 impl Pattern {
     pub(super) fn new(pattern: &str) -> Result<Pattern, RuleError> {
         let regex = compile_pattern(pattern).map_err(|why| RuleError::Pattern { why })?;
-        let pattern = Pattern { regex };
-        if pattern.names().is_empty() {
-            return Err(RuleError::NoFields {
-                hint: "name a group: `(?<name>…)`",
-            });
+        let pattern = Pattern { regex, grok: None };
+        pattern.with_fields("name a group: `(?<name>…)`")
+    }
+
+    /// Of a pattern with names for patterns in it.
+    pub(super) fn of_grok(grok: &str) -> Result<Pattern, RuleError> {
+        let regex = compile_pattern(&grok::expand(grok)?).map_err(|why| RuleError::Pattern { why })?;
+        let pattern = Pattern {
+            regex,
+            grok: Some(grok.to_owned()),
+        };
+        pattern.with_fields("name one, as in `%{NUMBER:cost}`")
+    }
+
+    fn with_fields(self, hint: &'static str) -> Result<Pattern, RuleError> {
+        match self.names().is_empty() {
+            true => Err(RuleError::NoFields { hint }),
+            false => Ok(self),
         }
-        Ok(pattern)
     }
 
     pub(super) fn names(&self) -> Vec<String> {
@@ -53,7 +68,10 @@ impl Pattern {
     }
 
     pub(super) fn name(&self) -> String {
-        format!("regex({})", quoted(self.regex.as_str()))
+        match &self.grok {
+            Some(grok) => format!("grok({})", quoted(grok)),
+            None => format!("regex({})", quoted(self.regex.as_str())),
+        }
     }
 }
 

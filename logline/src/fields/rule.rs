@@ -81,6 +81,16 @@ impl Rule {
         })
     }
 
+    /// As [`Rule::regex`], with `%{NAME:field}` for common patterns.
+    ///
+    /// # Errors
+    /// As [`Rule::regex`], and a name that stands for no pattern.
+    pub fn grok(pattern: &str) -> Result<Rule, RuleError> {
+        Ok(Rule {
+            form: Form::Regex(Pattern::of_grok(pattern)?),
+        })
+    }
+
     /// The Common Log Format, under nginx's names for the fields.
     pub fn clf() -> Rule {
         Rule {
