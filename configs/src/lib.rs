@@ -15,6 +15,7 @@ mod dir;
 mod directory;
 pub mod expr;
 mod files;
+pub mod log_path;
 pub mod monitor;
 mod mql;
 mod nearest;

@@ -77,6 +77,7 @@ fn message_of(error: RuleError) -> String {
 /// A column that is far from every field of the rule may be a label of the inventory, which is not known here.
 pub(crate) fn check_columns<'e>(
     rule: &Rule,
+    captured: &[String],
     exprs: impl IntoIterator<Item = &'e Expr>,
     groups: impl IntoIterator<Item = (&'e Column, Range<usize>)>,
 ) -> Result<(), Mistake> {
@@ -91,6 +92,10 @@ pub(crate) fn check_columns<'e>(
     }
     for (column, span) in columns {
         let Column::Field(name) = column else { continue };
+        // A part of the log's path.
+        if captured.contains(name) {
+            continue;
+        }
         let is_unknown = matches!(
             Extractor::new(rule, std::slice::from_ref(name)),
             Err(RuleError::UnknownColumn { .. })

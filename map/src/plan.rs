@@ -9,6 +9,7 @@ use crate::number::Decimal;
 use crate::quantile::Fraction;
 use crate::state::StateKind;
 use configs::expr::{Aggregate, BinaryOp, Column, Expr, ExprKind, Function, UnaryOp};
+use configs::log_path::LogPath;
 use configs::monitor::Monitor;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -175,6 +176,9 @@ impl Plan {
     /// Where an expression has no meaning: a sum of a condition, a comparison as an output.
     pub fn new(monitor: &Monitor) -> Result<Self, PlanError> {
         let mut builder = Builder::default();
+        // Parts of the path are labels of the file; a path that is none was refused before.
+        let path = LogPath::parse(monitor.log.as_deref().unwrap_or_default());
+        builder.columns.captured = path.map(|path| path.names().to_vec()).unwrap_or_default();
         let filter = monitor
             .filter
             .as_ref()
@@ -242,6 +246,8 @@ pub(crate) struct Columns {
     seen: Vec<Column>,
     sources: Vec<Source>,
     fields: Vec<String>,
+    /// Names of the captures of the log's path.
+    captured: Vec<String>,
 }
 
 impl Columns {
@@ -250,6 +256,7 @@ impl Columns {
             return number;
         }
         let source = match column {
+            Column::Field(name) if self.captured.contains(name) => Source::Label(name.clone()),
             Column::Field(name) => {
                 self.fields.push(name.clone());
                 Source::Field(self.fields.len() - 1)

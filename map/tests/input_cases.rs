@@ -376,3 +376,26 @@ fn a_file_longer_than_a_sample_is_learned_from_once() {
     }
     assert_eq!(records(&scene), 3003);
 }
+
+#[test]
+fn captures_of_a_path_are_columns_and_other_files_are_none_of_the_log() {
+    let pattern = "(?<pod>[^_]+)_(?<unit>[a-z]+)-*.log";
+    let mql = format!("select count() from log '{{base}}/{pattern}' group by pod, unit every 10s");
+    let mut scene = Scene::new(pattern, &mql, START_NS - 60 * S);
+    write(&scene, "web-1_shop-0a.log", 0..10);
+    write(&scene, "web-2_shop-0b.log", 0..5);
+    write(&scene, "web-3-0b.log", 0..5);
+    at(&mut scene, 20);
+    let windows = scene.kept.windows(&scene.plan);
+    let groups = windows.values().flat_map(|window| window.groups.iter());
+    let mut found: Vec<(Vec<u8>, u64)> = groups.map(|(group, _)| (group.key().to_vec(), group.records)).collect();
+    found.sort();
+    let key = |pod: &str| {
+        let mut key = Vec::new();
+        for column in [pod, "shop"] {
+            map::groups::encode_column(&mut key, Some(column.as_bytes()));
+        }
+        key
+    };
+    assert_eq!(found, [(key("web-1"), 10), (key("web-2"), 5)]);
+}

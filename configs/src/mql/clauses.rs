@@ -8,6 +8,7 @@ use super::parser::{Parser, join};
 use super::{QUERY_NAME, check, not_in_a_monitor, rule, stored};
 use crate::diagnostic::Mistake;
 use crate::expr::{BinaryOp, Column, Expr, ExprKind};
+use crate::log_path::LogPath;
 use crate::monitor::{Absent, GroupColumn, Limits, Monitor, Output, TimeRange};
 use crate::nearest::nearest;
 use crate::parse_rule::{RuleForm, check_columns};
@@ -475,6 +476,8 @@ fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
     if let Some((name, span)) = &clauses.encoding {
         Encoding::parse(name).map_err(|error| Mistake::new(span.clone(), error.to_string()))?;
     }
+    let (path, span) = clauses.log.clone().unwrap_or_default();
+    let path = LogPath::parse(&path).map_err(|error| Mistake::new(span, error.to_string()))?;
     let parse = match &clauses.rule {
         Some((form, span)) => form.build().map_err(|message| Mistake::new(span.clone(), message))?,
         None => None,
@@ -485,7 +488,7 @@ fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
             .iter()
             .map(|(group, span)| (&group.column, span.clone()));
         let exprs = clauses.outputs.iter().map(|output| &output.expr).chain(&clauses.filter);
-        check_columns(rule, exprs, groups)?;
+        check_columns(rule, path.names(), exprs, groups)?;
     }
     let app = clauses
         .app

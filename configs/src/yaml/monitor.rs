@@ -5,6 +5,7 @@ use super::raw::{RawAbsent, RawKv, RawLimits, RawMonitor, RawParse, RawRecords, 
 use super::reading::Reading;
 use crate::diagnostic::Mistake;
 use crate::expr::{Column, Expr};
+use crate::log_path::LogPath;
 use crate::monitor::{Absent, GroupColumn, Limits, Monitor, Output, TimeRange};
 use crate::mql;
 use crate::parse_rule::{RuleForm, check_columns};
@@ -35,9 +36,11 @@ pub(super) fn monitor(raw: &RawMonitor, reading: &mut Reading, document: Range<u
     });
     let groups = group_by(raw, reading);
     let parse = rule(&raw.parse, reading);
+    let path = raw.log.value().and_then(|path| LogPath::parse(path).ok());
+    let captured = path.as_ref().map_or(&[][..], LogPath::names);
     if let Some(rule) = &parse {
         check_fields(
-            rule,
+            (rule, captured),
             filter.iter().chain(outputs.iter().map(|(_, output)| output)),
             &groups,
             reading,
@@ -85,6 +88,8 @@ fn log(raw: &Field<String>, reading: &mut Reading) -> Option<String> {
     if !path.starts_with('/') {
         let mistake = Mistake::new(span, "a log's path is absolute");
         reading.note(mistake.hint("begin it with /, as it is on the hosts"));
+    } else if let Err(error) = LogPath::parse(path) {
+        reading.note(Mistake::new(span, error.to_string()));
     }
     Some(path.clone())
 }
@@ -267,19 +272,19 @@ fn form(raw: &RawParse, reading: &mut Reading, span: &Range<usize>) -> Option<Ru
 
 /// Notes the columns that are slips of the rule's fields: one of each expression.
 fn check_fields<'x, 'r: 'x>(
-    rule: &Rule,
+    (rule, captured): (&Rule, &[String]),
     exprs: impl Iterator<Item = &'x PlacedExpr<'r>>,
     groups: &[(GroupColumn, Range<usize>)],
     reading: &mut Reading,
 ) {
     for PlacedExpr { expr, text, span } in exprs {
-        if let Err(mistake) = check_columns(rule, [expr], []) {
+        if let Err(mistake) = check_columns(rule, captured, [expr], []) {
             reading.note_within(text, span, mistake);
         }
     }
     for (GroupColumn { column, .. }, span) in groups {
         let column: (&Column, _) = (column, span.clone());
-        if let Err(mistake) = check_columns(rule, [], [column]) {
+        if let Err(mistake) = check_columns(rule, captured, [], [column]) {
             reading.note(mistake);
         }
     }

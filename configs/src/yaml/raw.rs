@@ -47,7 +47,8 @@ pub(super) struct RawMonitor {
     pub(super) tenant: Field<String>,
     /// The application whose hosts it reads.
     pub(super) app: Field<String>,
-    /// The log's absolute path on the hosts, with globs and strftime dates: /var/log/pay.%Y-%m-%d.log
+    /// The log's absolute path on the hosts, with globs and strftime dates: /var/log/pay.%Y-%m-%d.log. A capture stands
+    /// for a part of a name and is a column: /logs/(?<shop>[a-z]+).log
     #[schemars(regex(pattern = "^/"))]
     pub(super) log: Field<String>,
     /// Which lines begin a record. Default: every line with a timestamp.

@@ -15,6 +15,7 @@ use agent::protocol::{
     Answer, FindAnswer, FindRequest, Identity, KNOWN_GENERATIONS_MAX, PathProblem, RangeEnd, RangeOutcome,
     RangeRequest, Refusal, RequestBody, Role, SnapshotAnswer, SnapshotRequest, Stability, TailHash,
 };
+use configs::log_path::LogPath;
 use logline::stamp::{Format, SAMPLE_BYTES, Zone};
 use logline::text::Encoding;
 use mutant::Mutant;
@@ -163,17 +164,25 @@ impl Stream {
         }
     }
 
+    /// The input's path, which was checked when its monitor was.
+    fn path(&mut self, key: &InputKey) -> &LogPath {
+        self.path
+            .get_or_insert_with(|| LogPath::parse(&key.pattern).unwrap_or_else(|_| LogPath::plain(&key.pattern)))
+    }
+
     async fn snapshot<P: Port>(&mut self, pull: &mut Pull<'_, P>) -> Result<SnapshotAnswer, Stop> {
         let delay_ns = self.delay_ns(None, self.last_t_ns.unwrap_or(0));
         let margin_ns = self.lateness_ns(None).saturating_add(delay_ns);
         let request = SnapshotRequest {
-            pattern: pull.key.pattern.clone(),
+            pattern: self.path(pull.key).glob().to_owned(),
             dates_from_ns: self.first_asked_ns().saturating_sub(margin_ns),
             known: self.generations.known(KNOWN_GENERATIONS_MAX),
         };
         match pull.port.ask(RequestBody::Snapshot(request)).await? {
-            Answer::Snapshot(answer) if matches!(answer.stability, Stability::Stable { .. }) => {
+            Answer::Snapshot(mut answer) if matches!(answer.stability, Stability::Stable { .. }) => {
                 self.unstable = 0;
+                let path = self.path(pull.key);
+                answer.generations.retain(|generation| path.has(&generation.family));
                 Ok(answer)
             }
             Answer::Snapshot(_) => {
@@ -612,6 +621,12 @@ impl Refused {
         for name in ["path", "file"] {
             labels.insert(name.to_owned(), family.to_owned());
         }
+        let path = subscription.monitor.log.as_deref().map(LogPath::parse);
+        labels.extend(
+            path.and_then(Result::ok)
+                .map(|path| path.labels(family))
+                .unwrap_or_default(),
+        );
         let engine = EngineInput {
             labels: Labels::new(labels),
             lateness_ns: subscribed.lateness_ns(learned),

@@ -9,6 +9,7 @@ use super::{InputKey, Port, Pulled, Subscription};
 use crate::protocol::{Cell, CellVersion, HostReport, KeptProfile, PROFILES_MAX, TaskId};
 use crate::verdict::{HostState, VerdictRun};
 use agent::profile::StampZone;
+use configs::log_path::LogPath;
 use configs::monitor::Absent;
 use logline::stamp::Zone;
 use std::collections::BTreeMap;
@@ -86,6 +87,8 @@ pub(super) struct Stream {
     pub(super) origin: u64,
     /// The host's zone, as it said last.
     pub(super) zone: Option<(Zone, StampZone)>,
+    /// The input's path, read at its first pull.
+    pub(super) path: Option<LogPath>,
     /// Listings in a row that did not hold still.
     pub(super) unstable: u32,
     pub(super) refused: Refused,
@@ -107,6 +110,7 @@ impl Stream {
             last_t_ns: None,
             origin: 0,
             zone: None,
+            path: None,
             unstable: 0,
             refused: Refused::default(),
             attempt: 0,

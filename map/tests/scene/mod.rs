@@ -171,7 +171,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A monitor over `app.log` (or another pattern) whose windows are asked for from `from_ns` on.
+    /// A monitor over `app.log` (or another pattern) whose windows are asked for from `from_ns` on; `{base}` in its text
+    /// is the folder.
     pub fn new(pattern: &str, mql: &str, from_ns: i64) -> Scene {
         let folder = tempfile::tempdir().expect("folder");
         let base = folder
@@ -189,7 +190,7 @@ impl Scene {
             instance: 0,
         };
         let agent = Agent::new(roots, Arc::new(time.clone()), Arc::new(LoglineStamps)).with_facts(facts);
-        let subscription = subscription(mql, from_ns);
+        let subscription = subscription(&mql.replace("{base}", &base), from_ns);
         let key = InputKey {
             address: "h:1".into(),
             pattern: format!("{base}/{pattern}"),

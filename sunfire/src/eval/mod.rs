@@ -15,6 +15,7 @@ use crate::output::{Format, write_points};
 use crate::progress::Progress;
 use crate::times;
 use anyhow::Result;
+use configs::log_path::LogPath;
 use configs::monitor::Monitor;
 use file::{Counted, FileJob, Head, Said, fill, learn_head};
 use logline::fields::Rule;
@@ -192,8 +193,11 @@ fn job<'a>(
     let host = text(chain.unwrap_or(path));
     let mut labels = vec![("host", host), ("path", text(path)), ("file", text(path))];
     labels.extend(monitor.app.clone().map(|app| ("app", app)));
+    let captured = monitor.log.as_deref().map(LogPath::parse).and_then(Result::ok);
+    let captured = captured.map(|of| of.labels(&text(path))).unwrap_or_default();
+    let labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value));
     let input = Input {
-        labels: Labels::new(labels.into_iter().map(|(name, value)| (name.to_owned(), value))),
+        labels: Labels::new(labels.chain(captured)),
         lateness_ns,
         rule,
         form,
