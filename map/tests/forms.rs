@@ -57,7 +57,7 @@ fn lines_of_a_container_that_its_runtime_cut_are_one_record() {
             second % 3
         ));
     }
-    // Those of standard error are no JSON, and stand between the parts of the others: losses where fields are asked for.
+    // Those of standard error are no JSON and stand between the parts of the others: losses where fields are used.
     check("select count() every 10s", log.as_bytes(), 997, (80, 0));
     check(
         "select sum(ms) parse json group by status every 10s",
@@ -81,7 +81,7 @@ fn lines_of_docker_are_read_without_their_envelope() {
     for second in 0..40 {
         let at = stamp(second);
         log.push_str(&format!(
-            "{{\"log\":\"op=pay \\\"time\\\":\\\"2001-01-01T00:00:00Z\\\" \",\"stream\":\"stdout\",\"time\":\"{at}\"}}\n\
+            "{{\"log\":\"o=p \\\"time\\\":\\\"2001-01-01T00:00:00Z\\\" \",\"stream\":\"stdout\",\"time\":\"{at}\"}}\n\
              {{\"log\":\"status={}\\n\",\"stream\":\"stdout\",\"time\":\"{at}\"}}\n",
             second % 3
         ));

@@ -70,6 +70,7 @@ fn count(log: &Log, plan: &Plan, rule: &Option<Rule>) -> usize {
         labels: Labels::default(),
         lateness_ns: 10_000_000_000,
         rule: rule.clone(),
+        form: logline::text::Form::default(),
         generation: 0,
     };
     let mut counter = Counter::new(plan, input, None).expect("the rule has the fields");

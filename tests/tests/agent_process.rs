@@ -356,6 +356,7 @@ mod find {
             labels: Labels::default(),
             lateness_ns: LATENESS_NS,
             rule: monitor_rule,
+            form: logline::text::Form::default(),
             generation: 0,
         };
         let stamps = At(ProfileReader::new(profile, Zone::parse(ROME).expect("a zone")));

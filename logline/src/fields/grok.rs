@@ -1,10 +1,10 @@
 //! `grok`: names for common patterns, as Logstash, Elasticsearch and many others know them, expanded to one regular
 //! expression.
 //!
-//! `%{NAME}` is a pattern, `%{NAME:field}` one whose match is a field; `%{NAME:field:int}` is the same, since values are
-//! numbers where they are used as such. All else is a regular expression. The patterns are written anew for an engine
-//! of linear time: without look-around and atomic groups, which the original set uses; the texts they match are those
-//! that its names promise. `timestamp` and the like are fields as others: what a record's time is, its stamp says.
+//! `%{NAME}` is a pattern, `%{NAME:field}` one whose match is a field; `%{NAME:field:int}` is the same, since values
+//! are numbers where they are used as such. All else is a regular expression. The patterns are written anew for an
+//! engine of linear time: without look-around and atomic groups, which the original set uses; the texts they match are
+//! those that its names promise. `timestamp` is a field like others: what a record's time is, its stamp says.
 
 use super::error::RuleError;
 use regex::Regex;

@@ -57,7 +57,7 @@ fn is_header(sample: &Sample<'_>, dated: &Candidate, daily: &Candidate) -> bool 
         && dated.seen.iter().all(|seen| seen.line < FIRST_LINES)
 }
 
-fn of<'a>(candidates: &'a [Candidate], wanted: Precision) -> impl Iterator<Item = &'a Candidate> {
+fn of(candidates: &[Candidate], wanted: Precision) -> impl Iterator<Item = &Candidate> {
     let is_wanted = move |candidate: &&Candidate| precision(candidate) == wanted;
     candidates.iter().filter(is_wanted)
 }

@@ -315,8 +315,8 @@ fn scan_reach(seen: &[Seen]) -> u32 {
     (farthest * 2).max(256).next_power_of_two() as u32
 }
 
-/// A sample's stamps in nanoseconds, naive ones as if in UTC, year-less ones in one leap year, times of day on days that
-/// go on at midnight. Good for differences.
+/// A sample's stamps in nanoseconds, naive ones as if in UTC, year-less ones in one leap year, times of day on
+/// days that go on at midnight. Good for differences.
 pub(super) fn walls(sample: &Sample<'_>, candidate: &Candidate) -> Vec<i64> {
     let format = &candidate.format;
     let wall = |seen: &Seen| match format.match_at(sample.lines[seen.line], seen.start)?.0 {

@@ -33,7 +33,8 @@ const MONTHS: [(u8, &str); 12] = [
     ),
     (
         4,
-        "apr avr avril abr abril aprile kwi kwiecień kwietnia dub duben dubna huhtikuu huhtikuuta huhti nis nisan aprilie \
+        "apr avr avril abr abril aprile kwi kwiecień kwietnia dub duben dubna huhtikuu huhtikuuta huhti nis nisan \
+         aprilie \
          április ápr апр апреля апрель квіт квітня απρ απριλίου apríl",
     ),
     (
@@ -43,12 +44,14 @@ const MONTHS: [(u8, &str); 12] = [
     ),
     (
         6,
-        "jun juin juni junio giugno giu juny junho czerwiec czerwca cze červen června čvn kesäkuu kesäkuuta kesä haziran haz \
+        "jun juin juni junio giugno giu juny junho czerwiec czerwca cze červen června čvn kesäkuu kesäkuuta kesä \
+         haziran haz \
          iun iunie június jún июн июня июнь черв червня ιουν ιουνίου júní",
     ),
     (
         7,
-        "jul juil juillet juli julio luglio lug juliol julho lipiec lipca červenec července čvc heinäkuu heinäkuuta heinä \
+        "jul juil juillet juli julio luglio lug juliol julho lipiec lipca červenec července čvc heinäkuu heinäkuuta \
+         heinä \
          temmuz tem iul iulie július júl июл июля июль липня ιουλ ιουλίου júlí",
     ),
     (
@@ -58,7 +61,8 @@ const MONTHS: [(u8, &str); 12] = [
     ),
     (
         9,
-        "sep sept septembre septiembre settembre sett set setembre setembro september wrzesień września wrz září zář syyskuu \
+        "sep sept septembre septiembre settembre sett set setembre setembro september wrzesień września wrz září \
+         zář syyskuu \
          syyskuuta syys eylül eyl septembrie szeptember szept сен сент сентября сентябрь вер вересня σεπ σεπτ \
          σεπτεμβρίου",
     ),
@@ -69,19 +73,22 @@ const MONTHS: [(u8, &str); 12] = [
     ),
     (
         11,
-        "nov novembre noviembre novembro listopad listopada marraskuu marraskuuta marras kasım kas noiembrie noi nóvember \
+        "nov novembre noviembre novembro listopad listopada marraskuu marraskuuta marras kasım kas noiembrie noi \
+         nóvember \
          ноя нояб ноября ноябрь лист листопада νοε νοεμβρίου",
     ),
     (
         12,
-        "dec décembre déc dezember dez diciembre dic dicembre desembre des dezembro grudzień grudnia gru prosinec prosince \
+        "dec décembre déc dezember dez diciembre dic dicembre desembre des dezembro grudzień grudnia gru prosinec \
+         prosince \
          pro joulukuu joulukuuta joulu aralık ara decembrie desember дек декабря декабрь груд грудня δεκ δεκεμβρίου \
          desembro",
     ),
 ];
 
 /// Weekdays.
-const WEEKDAYS: &str = "mon tue wed thu fri sat sun lun lundi mar mardi mer mercredi jeu jeudi ven vendredi sam samedi dim dimanche \
+const WEEKDAYS: &str = "mon tue wed thu fri sat sun lun lundi mar mardi mer mercredi jeu jeudi ven vendredi sam \
+         samedi dim dimanche \
      mo montag di dienstag mi mittwoch do donnerstag fr freitag sa samstag so sonntag die mit don fre son mon sam \
      lunes martes mié mie miércoles jue jueves vie viernes sáb sab sábado domingo dom \
      lunedì mart martedì mercoledì gio giovedì venerdì sabato domenica \

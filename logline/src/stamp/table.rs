@@ -38,7 +38,7 @@ const LOOSE_TIMES: &[&str] = &[
 const FAMILIES: &[Family] = &[
     Family {
         dates: &["%Y-%m-%d"],
-        joins: &["T", " ", "_", "-", ":", ", ", " - "],
+        joins: &["T", " ", "_", "-", ":", ", ", " - ", ",", ";", "|"],
         times: &[
             "%H:%M:%S%?f%?z",
             "%-H:%M:%S%?f%?z",
@@ -57,7 +57,7 @@ const FAMILIES: &[Family] = &[
     },
     Family {
         dates: &["%Y/%m/%d", "%Y.%m.%d", "%Y:%m:%d"],
-        joins: &["T", " ", "_", "-", ":", ", "],
+        joins: &["T", " ", "_", "-", ":", ", ", ",", ";", "|"],
         times: TIMES,
     },
     Family {
@@ -139,7 +139,7 @@ const FAMILIES: &[Family] = &[
             "%?a%-d %b, %Y",
             "%?a%-d.%b.%Y",
         ],
-        joins: &[" ", ":", ", "],
+        joins: &[" ", ":", ", ", "::"],
         times: LOOSE_TIMES,
     },
     Family {
@@ -184,7 +184,7 @@ const FAMILIES: &[Family] = &[
             "%-d-%-m-%y",
             "%-m-%-d-%y",
         ],
-        joins: &["T", " ", ", ", "-", ":", " - "],
+        joins: &["T", " ", ", ", "-", ":", " - ", ",", ";", "|"],
         times: LOOSE_TIMES,
     },
     Family {

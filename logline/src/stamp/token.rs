@@ -112,8 +112,8 @@ impl Token {
 pub enum PatternError {
     /// A letter after `%` that the language does not have.
     #[error(
-        "unknown directive `{directive}` at byte {at} of the timestamp pattern; known are %Y %y %m %d %e %j %G %V %u %b \
-             %a %H %I %M %S %p %f %L %N %z %s %T %F"
+        "unknown directive `{directive}` at byte {at} of the timestamp pattern; known are %Y %y %m %d %e %j %G %V %u \
+             %b %a %H %I %M %S %p %f %L %N %z %s %T %F"
     )]
     UnknownDirective {
         /// The directive as written.

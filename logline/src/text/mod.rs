@@ -106,8 +106,8 @@ impl Form {
     }
 }
 
-/// Learns how a file that begins with these bytes is to be read, and how its lines are stamped. `format` and `given` are
-/// what a monitor says of it.
+/// Learns how a file that begins with these bytes is to be read, and how its lines are stamped. `format` and `given`
+/// are what a monitor says of it.
 pub fn learn_text(sample: &[u8], given: Option<Encoding>, format: Option<&Format>) -> (Form, Detection) {
     let sample = &sample[..sample.len().min(SAMPLE_BYTES)];
     let form = Form::detect(sample, given);
@@ -178,12 +178,12 @@ impl TextReader {
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
         let outcome = self.form.encoding.decode(bytes, &mut decoded);
-        let outcome = outcome.and_then(|()| self.unwrap(&decoded));
+        let outcome = outcome.and_then(|()| self.strip(&decoded));
         self.decoded = decoded;
         outcome.map(|()| self.text.as_slice())
     }
 
-    fn unwrap(&mut self, decoded: &[u8]) -> Result<(), NoText> {
+    fn strip(&mut self, decoded: &[u8]) -> Result<(), NoText> {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         let mut is_parted = false;

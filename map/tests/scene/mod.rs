@@ -171,8 +171,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A monitor over `app.log` (or another pattern) whose windows are asked for from `from_ns` on; `{base}` in its text
-    /// is the folder.
+    /// A monitor over `app.log` (or another pattern) whose windows are asked for from `from_ns` on; `{base}` in its
+    /// text is the folder.
     pub fn new(pattern: &str, mql: &str, from_ns: i64) -> Scene {
         let folder = tempfile::tempdir().expect("folder");
         let base = folder
