@@ -215,8 +215,15 @@ impl Surveyor<'_> {
                 continue;
             }
             if let Err(refusal) = self.roots.check_regular(&look.stat) {
+                // A file of a second name is listed all the same, as one that can't be read: that it is there, and went
+                // unread when it goes, must be known.
+                let is_listed = matches!(refusal, Refusal::HardLinked { .. });
                 self.problem(&candidate.path, refusal);
-            } else if self.survey.generations.len() >= GENERATIONS_MAX {
+                if !is_listed {
+                    continue;
+                }
+            }
+            if self.survey.generations.len() >= GENERATIONS_MAX {
                 self.survey.limits.insert(LimitMet::Files);
             } else if let Some(generation) = self.generation(candidate, &look) {
                 self.survey.generations.push(generation);
@@ -293,7 +300,10 @@ impl Surveyor<'_> {
                     .iter()
                     .position(|generation| generation.identity == *identity)
             };
-            let group: Vec<usize> = group.iter().take(COPIES_COMPARED_MAX).filter_map(position).collect();
+            let mut group: Vec<usize> = group.iter().filter_map(position).collect();
+            // The longest first: what two files are copies of is then one file, and each holds the shorter one's bytes.
+            group.sort_by_key(|index| std::cmp::Reverse(self.survey.generations[*index].size));
+            group.truncate(COPIES_COMPARED_MAX);
             for (nth, &index) in group.iter().enumerate().skip(1) {
                 let found = group[..nth].iter().find_map(|&other| self.compare_copies(index, other));
                 if let Content::Readable { copy_of, .. } = &mut self.survey.generations[index].content {
