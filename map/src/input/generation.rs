@@ -3,7 +3,7 @@
 use super::proof::Overlay;
 use super::reading::Reading;
 use crate::verdict::HostState;
-use agent::content::tail_hash_of;
+use agent::content::{fingerprint_of, tail_hash_of};
 use agent::protocol::{
     COPY_HEAD_BYTES, Compression, Content, Fingerprint, Generation as Listed, Identity, KnownGeneration, KnownVerdict,
     Refusal, Role, SnapshotAnswer,
@@ -30,6 +30,10 @@ pub(super) struct Generation {
     pub(super) is_through: bool,
     /// The same of the snapshot before.
     pub(super) was_through: bool,
+    /// Whether everything that some snapshot saw was read.
+    was_ever_through: bool,
+    /// The least and the greatest clock of the snapshots since the last such one, that one included.
+    clock_ns: (i64, i64),
     /// Whether the records that came last were old when they were written (P4).
     pub(super) is_behind: bool,
 }
@@ -49,6 +53,8 @@ pub(super) enum Held {
     Copy {
         /// The key that both have.
         key: u64,
+        /// Bytes that were read of the other one while they were the same.
+        read_to: u64,
     },
     /// It is compressed, and not read.
     Compressed,
@@ -82,7 +88,17 @@ pub(super) struct Generations {
     pub(super) all: Vec<Generation>,
     pub(super) orphans: Vec<Orphan>,
     /// Stretches of time of which bytes are gone, by number.
-    pub(super) lost: BTreeMap<u64, Overlay>,
+    pub(super) lost: BTreeMap<u64, Lost>,
+    /// How many there were.
+    losses: u64,
+}
+
+/// A stretch of time of which bytes are gone.
+pub(super) struct Lost {
+    pub(super) overlay: Overlay,
+    /// The file that went. If it is there again, and holds what it held, nothing is lost (C6): its folder was away, or
+    /// its name was refused.
+    missing: Option<KnownGeneration>,
 }
 
 /// When a snapshot was taken, and what the times around it were.
@@ -103,7 +119,7 @@ impl Generation {
     fn new(listed: Listed, t_ns: i64) -> Self {
         let fingerprint = match &listed.content {
             Content::Readable { fingerprint, .. } => *fingerprint,
-            Content::NotLookedAt | Content::Unreadable(_) => Fingerprint { length: 0, hash: 0 },
+            Content::NotLookedAt | Content::Unreadable(_) => fingerprint_of(&[]),
         };
         let held = match listed.compression {
             Compression::Plain => Held::Unread { tried_to: 0, why: None },
@@ -117,6 +133,8 @@ impl Generation {
             held,
             is_through: false,
             was_through: false,
+            was_ever_through: false,
+            clock_ns: (t_ns, t_ns),
             is_behind: false,
         }
     }
@@ -130,6 +148,7 @@ impl Generation {
             self.fingerprint = *fingerprint;
         }
         self.listed = listed;
+        self.clock_ns = (self.clock_ns.0.min(t_ns), self.clock_ns.1.max(t_ns));
     }
 
     /// The reading, if there is one.
@@ -162,6 +181,23 @@ impl Generation {
         })
     }
 
+    /// When that which went unread may have been written, by the clocks of snapshots: after the last of which all was
+    /// read, up to now; and a clock that was set back meanwhile has shown the times before, too.
+    fn unread_span(&self, moment: Moment) -> (i64, i64) {
+        let (earliest_ns, latest_ns) = self.clock_ns;
+        let from_ns = match self.was_ever_through {
+            true => earliest_ns.min(moment.t_ns).saturating_sub(moment.delay_ns),
+            false => moment.proved_ns,
+        };
+        (from_ns, latest_ns.max(moment.t_ns).saturating_add(1))
+    }
+
+    /// All that the snapshot at `t_ns` saw was read.
+    pub(super) fn note_through(&mut self, t_ns: i64) {
+        self.was_ever_through = true;
+        self.clock_ns = (t_ns, t_ns);
+    }
+
     /// Whether no more is expected of it (F5): it was renamed, and rested for the delay.
     pub(super) fn is_finished(&self, t_ns: i64, delay_ns: i64) -> bool {
         self.listed.role != Role::Live && t_ns.saturating_sub(self.grown_at_ns) >= delay_ns
@@ -176,7 +212,7 @@ impl Generation {
                     && ours.can_adopt(theirs)
             }
             (Held::Unread { .. }, Held::Unread { .. }) | (Held::Compressed, Held::Compressed) => true,
-            (Held::Copy { key: ours }, Held::Copy { key: theirs }) => ours == theirs,
+            (Held::Copy { key: ours, .. }, Held::Copy { key: theirs, .. }) => ours == theirs,
             _ => false,
         }
     }
@@ -191,9 +227,17 @@ impl Generation {
 }
 
 impl Generations {
-    /// What the next snapshot is to compare with, the newest listing's first.
+    /// What the next snapshot is to compare with, the newest listing's first; then what is missed.
     pub(super) fn known(&self, most: usize) -> Vec<KnownGeneration> {
-        self.all.iter().filter_map(Generation::known).take(most).collect()
+        let here = self.all.iter().filter_map(Generation::known);
+        let mut known: Vec<KnownGeneration> = here.collect();
+        for missing in self.lost.values().rev().filter_map(|lost| lost.missing.as_ref()) {
+            if known.iter().all(|known| known.identity != missing.identity) {
+                known.push(missing.clone());
+            }
+        }
+        known.truncate(most);
+        known
     }
 
     /// Takes a stable snapshot: tells who stayed, who is new, who was truncated and who went.
@@ -203,6 +247,7 @@ impl Generations {
             let place = before.iter().position(|known| known.listed.identity == listed.identity);
             let known = place.map(|place| before.swap_remove(place));
             let generation = match known {
+                _ if self.is_back(&listed) => self.restore(listed, moment),
                 Some(known) if is_replaced(&listed) => {
                     self.truncated(known, moment);
                     Generation::new(listed, moment.t_ns)
@@ -221,12 +266,67 @@ impl Generations {
         self.clear_orphans(moment);
     }
 
+    /// Whether a file is one that was missed, and the agent found that it still holds what was read of it.
+    fn is_back(&self, listed: &Listed) -> bool {
+        let is_same = matches!(
+            listed.content,
+            Content::Readable {
+                verdict: KnownVerdict::Same,
+                ..
+            }
+        );
+        let mut missing = self.lost.values().filter_map(|lost| lost.missing.as_ref());
+        is_same && missing.any(|missing| missing.identity == listed.identity)
+    }
+
+    /// Goes on with a file that was missed; that it was away is no loss any more.
+    fn restore(&mut self, listed: Listed, moment: Moment) -> Generation {
+        let is_it = |lost: &Lost| lost.missing.as_ref().is_some_and(|it| it.identity == listed.identity);
+        let numbers: Vec<u64> = (self.lost.iter())
+            .filter(|(_, lost)| is_it(lost))
+            .map(|(number, _)| *number)
+            .collect();
+        self.lost.retain(|number, _| !numbers.contains(number));
+        let is_of_it = |orphan: &Orphan| orphan.lost.is_some_and(|lost| numbers.contains(&lost));
+        let place = self.orphans.iter().position(is_of_it);
+        let mut generation = Generation::new(listed, moment.t_ns);
+        if let Some(place) = place {
+            generation.held = Held::Reading(self.orphans.remove(place).reading);
+        }
+        generation
+    }
+
     fn discover(&mut self, listed: Listed, moment: Moment) -> Generation {
-        let generation = Generation::new(listed, moment.t_ns);
+        let mut generation = Generation::new(listed, moment.t_ns);
         if matches!(generation.held, Held::Compressed) {
             self.note_compressed(&generation.listed, moment);
         }
+        let identity = generation.listed.identity;
+        let is_it = |lost: &&Lost| lost.missing.as_ref().is_some_and(|it| it.identity == identity);
+        match (generation.unreadable(), self.lost.values().find(is_it)) {
+            (None, Some(_)) => self.settle_missing(identity, moment),
+            // It is back and can't be read: all of it was read until it was missed.
+            (Some(_), Some(lost)) => {
+                generation.was_ever_through = true;
+                generation.clock_ns.0 = generation.clock_ns.0.min(lost.overlay.from_ns);
+            }
+            (_, None) => {}
+        }
         generation
+    }
+
+    /// A file that was missed is there, and holds other bytes: what it held is gone, who knows since when.
+    fn settle_missing(&mut self, identity: Identity, moment: Moment) {
+        for lost in self.lost.values_mut() {
+            if lost
+                .missing
+                .as_ref()
+                .is_some_and(|missing| missing.identity == identity)
+            {
+                lost.missing = None;
+                lost.overlay.to_ns = lost.overlay.to_ns.max(moment.t_ns.saturating_add(1));
+            }
+        }
     }
 
     /// A compressed generation is not read: what stood in it is lost, unless it was read before it was compressed.
@@ -243,56 +343,58 @@ impl Generations {
         let written_ns = listed.mtime_ns.saturating_add(SECOND_NS);
         if !was_read && moment.before_ns.is_none() && written_ns > moment.proved_ns {
             let detail = format!("{} is compressed, which is not read yet", listed.path);
-            self.lose(moment.proved_ns, written_ns, detail);
+            self.lose(moment.proved_ns, written_ns, detail, None);
         }
     }
 
-    fn lose(&mut self, from_ns: i64, to_ns: i64, detail: String) -> u64 {
-        let number = self.lost.last_key_value().map_or(0, |(last, _)| last + 1);
+    fn lose(&mut self, from_ns: i64, to_ns: i64, detail: String, missing: Option<KnownGeneration>) -> u64 {
+        let number = self.losses;
+        self.losses += 1;
         let overlay = Overlay {
             from_ns,
             to_ns,
             state: HostState::BytesLost,
             detail: Some(detail),
         };
-        self.lost.insert(number, overlay);
+        self.lost.insert(number, Lost { overlay, missing });
         number
     }
 
     /// Forgets losses that ended before a time, and joins the oldest where there are too many.
     pub(super) fn bound_losses(&mut self, before_ns: i64) {
-        self.lost.retain(|_, overlay| overlay.to_ns >= before_ns);
+        self.lost.retain(|_, lost| lost.overlay.to_ns >= before_ns);
         while self.lost.len() > LOST_MAX
             && let Some((_, oldest)) = self.lost.pop_first()
             && let Some(mut next) = self.lost.first_entry()
         {
             let next = next.get_mut();
-            next.from_ns = next.from_ns.min(oldest.from_ns);
-            next.to_ns = next.to_ns.max(oldest.to_ns);
+            next.missing = None;
+            next.overlay.from_ns = next.overlay.from_ns.min(oldest.overlay.from_ns);
+            next.overlay.to_ns = next.overlay.to_ns.max(oldest.overlay.to_ns);
         }
     }
 
     /// The file is there, its bytes are not: truncated in place (F7). What it held lives on only in a copy.
     fn truncated(&mut self, known: Generation, moment: Moment) {
-        let from_ns = moment.before_ns.unwrap_or(moment.t_ns).saturating_sub(moment.delay_ns);
+        let (from_ns, to_ns) = known.unread_span(moment);
         let detail = format!("{} was truncated in place", known.listed.path);
-        let overlay = self.lose(from_ns, moment.t_ns.saturating_add(1), detail);
+        let overlay = self.lose(from_ns, to_ns, detail, None);
         self.orphan(known, moment, Some(overlay));
     }
 
     fn vanished(&mut self, known: Generation, moment: Moment) {
         let rested = known.is_finished(moment.before_ns.unwrap_or(moment.t_ns), moment.delay_ns);
         let is_copy = matches!(known.held, Held::Copy { .. } | Held::Compressed);
-        if is_copy || known.listed.size == 0 || (rested && known.is_through) {
+        if is_copy || (rested && known.is_through) {
             return self.orphan(known, moment, None);
         }
-        let unread_from = if known.is_through { i64::MAX } else { moment.proved_ns };
-        let from_ns = moment.before_ns.unwrap_or(moment.t_ns).saturating_sub(moment.delay_ns);
+        let (from_ns, to_ns) = known.unread_span(moment);
         let detail = format!(
             "{} was removed before it was known to be read to its end",
             known.listed.path
         );
-        let overlay = self.lose(from_ns.min(unread_from), moment.t_ns.saturating_add(1), detail);
+        let missing = known.known();
+        let overlay = self.lose(from_ns, to_ns, detail, missing);
         self.orphan(known, moment, Some(overlay));
     }
 
@@ -322,7 +424,7 @@ impl Generations {
             && let Some(lost) = self.lost.get_mut(&lost)
         {
             // Until the copy was made, its original was still whole.
-            lost.from_ns = lost.from_ns.max(birth_ns.saturating_sub(moment.delay_ns));
+            lost.overlay.from_ns = lost.overlay.from_ns.max(birth_ns.saturating_sub(moment.delay_ns));
         }
         self.all[index].held = Held::Reading(orphan.reading);
         true
@@ -349,6 +451,10 @@ impl Generations {
         if is_copy(&one.listed, &twin.listed) {
             return Likeness::Copy;
         }
+        if twin.unreadable().is_some() {
+            // The agent could not compare them.
+            return Likeness::Undecided;
+        }
         let is_short = one.listed.size.min(twin.listed.size) < COPY_HEAD_BYTES as u64;
         let is_rotation = (one.listed.role == Role::Live) != (twin.listed.role == Role::Live);
         let is_young = moment.t_ns.saturating_sub(one.grown_at_ns) < moment.delay_ns;
@@ -357,6 +463,38 @@ impl Generations {
         } else {
             Likeness::Apart
         }
+    }
+
+    /// Of a file and its copy the longer one is read: a copy that is longer than what is read takes the reading over.
+    pub(super) fn take_over(&mut self, index: usize, key: u64) -> bool {
+        let is_twin = |other: &Generation| other.reading().is_some_and(|reading| reading.learned.key == key);
+        let Some(twin) = self.all.iter().position(is_twin) else {
+            return false;
+        };
+        let size = self.all[index].listed.size;
+        let fits = |reading: &Reading| reading.read_to() <= size;
+        if size <= self.all[twin].listed.size || !self.all[twin].reading().is_some_and(fits) {
+            return false;
+        }
+        let copy = Held::Copy {
+            key,
+            read_to: self.all[twin].listed.size,
+        };
+        let reading = std::mem::replace(&mut self.all[twin].held, copy);
+        self.all[index].held = reading;
+        true
+    }
+
+    /// A file that is a copy of what is read is through as far as that is.
+    pub(super) fn note_copy(&mut self, index: usize, key: u64) {
+        let readings = self.all.iter().filter_map(Generation::reading);
+        let twin = readings
+            .filter(|reading| reading.learned.key == key)
+            .map(Reading::read_to);
+        let read_to = twin.max().unwrap_or(0).min(self.all[index].listed.size);
+        let copy = &mut self.all[index];
+        copy.held = Held::Copy { key, read_to };
+        copy.is_through = read_to >= copy.listed.size;
     }
 
     fn clear_orphans(&mut self, moment: Moment) {
@@ -392,9 +530,14 @@ impl Generations {
                 ours.accounts.append(&mut theirs.accounts);
             }
         }
-        for overlay in std::mem::take(&mut other.lost).into_values() {
-            if !self.lost.values().any(|known| *known == overlay) {
-                self.lose(overlay.from_ns, overlay.to_ns, overlay.detail.unwrap_or_default());
+        for Lost { overlay, missing } in std::mem::take(&mut other.lost).into_values() {
+            if !self.lost.values().any(|known| known.overlay == overlay) {
+                self.lose(
+                    overlay.from_ns,
+                    overlay.to_ns,
+                    overlay.detail.unwrap_or_default(),
+                    missing,
+                );
             }
         }
     }
@@ -420,7 +563,7 @@ fn is_replaced(listed: &Listed) -> bool {
     }
 }
 
-/// Whether the agent found that one holds the other's bytes.
+/// Whether the agent found that one holds the other's bytes, or that both hold a third one's, which is longer.
 fn is_copy(one: &Listed, other: &Listed) -> bool {
     let copy_of = |listed: &Listed| -> Option<Identity> {
         match &listed.content {
@@ -428,5 +571,6 @@ fn is_copy(one: &Listed, other: &Listed) -> bool {
             Content::NotLookedAt | Content::Unreadable(_) => None,
         }
     };
-    copy_of(one) == Some(other.identity) || copy_of(other) == Some(one.identity)
+    let is_of = |one: &Listed, other: &Listed| copy_of(one) == Some(other.identity);
+    is_of(one, other) || is_of(other, one) || (copy_of(one).is_some() && copy_of(one) == copy_of(other))
 }

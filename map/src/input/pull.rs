@@ -139,7 +139,12 @@ impl Stream {
             generation.was_through = generation.is_through;
             generation.is_through = false;
             match self.advance(index, pull, moment).await {
-                Ok(()) => {}
+                Ok(()) => {
+                    let generation = &mut self.generations.all[index];
+                    if generation.is_through {
+                        generation.note_through(t_ns);
+                    }
+                }
                 Err(Stop::Port(error)) => return Err(Stop::Port(error)),
                 // One file in the way keeps windows from being proved, and no other file from being read.
                 Err(stop) => {
@@ -214,16 +219,24 @@ impl Stream {
                 generation.is_through = true;
                 return Ok(());
             }
-            Held::Copy { key } => {
-                let key = *key;
+            Held::Copy { key, read_to } => {
+                let (key, read_to) = (*key, *read_to);
+                let has_more = generation.listed.size > read_to;
                 if !self.generations.adopt(index, key, moment) {
-                    if self.generations.likeness(index, key, moment) == Likeness::Copy {
+                    let likeness = self.generations.likeness(index, key, moment);
+                    if likeness == Likeness::Unlike && !has_more {
+                        // Its original is gone, and all that this one holds was read of it.
                         self.generations.all[index].is_through = true;
                         return Ok(());
                     }
-                    // Its original is gone, and ended otherwise: it is read in its own right.
-                    self.generations.all[index].held = Held::Unread { tried_to: 0, why: None };
-                    self.begin(index, pull, moment).await?;
+                    if likeness != Likeness::Copy {
+                        // Its original is gone, and ended otherwise: it is read in its own right.
+                        self.generations.all[index].held = Held::Unread { tried_to: 0, why: None };
+                        self.begin(index, pull, moment).await?;
+                    } else if !self.generations.take_over(index, key) {
+                        self.generations.note_copy(index, key);
+                        return Ok(());
+                    }
                 }
             }
             Held::Unread { .. } => self.begin(index, pull, moment).await?,
@@ -247,9 +260,9 @@ impl Stream {
         self.generations.all[index].is_through = false;
         match self.generations.likeness(index, key, moment) {
             Likeness::Unlike => {}
+            Likeness::Copy if self.generations.take_over(index, key) => return Ok(()),
             Likeness::Copy => {
-                self.generations.all[index].held = Held::Copy { key };
-                self.generations.all[index].is_through = true;
+                self.generations.note_copy(index, key);
                 return Ok(());
             }
             Likeness::Undecided => return Ok(()),

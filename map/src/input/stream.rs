@@ -158,8 +158,9 @@ impl Stream {
             Err(Stop::Condition(condition)) => (self.last_t_ns.unwrap_or(now_ns).max(now_ns), false, Some(condition)),
             Err(Stop::Port(error)) => (now_ns, false, Some((error.state, Some(error.detail)))),
         };
+        // Also of a pull that something was in the way of: what it read is no growth of the next one.
+        self.learn_from_growth(before_ns, t_ns);
         if is_new {
-            self.learn_from_growth(before_ns, t_ns);
             self.generations.bound_losses(t_ns.saturating_sub(TOLD_NS));
         }
         // Also where a pull broke off: what it committed must not stand in a scratch of before as well.
@@ -372,7 +373,8 @@ impl Stream {
             until_ns: subscribed.subscription.until_ns.unwrap_or(i64::MAX),
             length_ns,
         };
-        let overlays: Vec<Overlay> = self.generations.lost.values().chain(&self.ahead).cloned().collect();
+        let lost = self.generations.lost.values().map(|lost| &lost.overlay);
+        let overlays: Vec<Overlay> = lost.chain(&self.ahead).cloned().collect();
         let upto_ns = t_ns.saturating_sub(grace_ns);
         let told = verdicts(
             asked,
@@ -410,7 +412,11 @@ impl Stream {
         if let Some(why) = self.refused.why(&subscription.id) {
             return Some((HostState::Unstamped, Some(why.to_owned())));
         }
-        let behind = self.generations.all.iter().find(|generation| generation.is_behind);
+        // Of a finished file nothing more is held back.
+        let t_ns = self.last_t_ns.unwrap_or(0);
+        let delay_ns = self.delay_ns(None, t_ns);
+        let is_behind = |generation: &&Generation| generation.is_behind && !generation.is_finished(t_ns, delay_ns);
+        let behind = self.generations.all.iter().find(is_behind);
         behind.map(|generation| {
             let detail = format!(
                 "the newest records of {} are old: a wrong zone, or a writer that holds back",
