@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -174,7 +175,12 @@ impl Scene {
     /// A monitor over `app.log` (or another pattern) whose windows are asked for from `from_ns` on; `{base}` in its
     /// text is the folder.
     pub fn new(pattern: &str, mql: &str, from_ns: i64) -> Scene {
-        let folder = tempfile::tempdir().expect("folder");
+        Scene::within(&std::env::temp_dir(), pattern, mql, from_ns)
+    }
+
+    /// The same in a folder below `parent`.
+    pub fn within(parent: &Path, pattern: &str, mql: &str, from_ns: i64) -> Scene {
+        let folder = tempfile::tempdir_in(parent).expect("folder");
         let base = folder
             .path()
             .canonicalize()
@@ -243,7 +249,11 @@ impl Scene {
             .open(self.path(name))
             .expect("opens");
         file.write_all(text.as_bytes()).expect("writes");
-        // The file system lives by the test's clock too.
+        self.date(&file);
+    }
+
+    /// The file system lives by the test's clock too.
+    pub fn date(&self, file: &fs::File) {
         let now = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(self.time.now() as u64);
         file.set_modified(now).expect("sets the time");
     }
