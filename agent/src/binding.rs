@@ -2,7 +2,8 @@
 //!
 //! Questions and answers go by messages ([`AgentProtocol`]); the bytes of a range go by the bulk lane
 //! ([`RangeProtocol`]), from the page cache to the socket. Who may ask what is decided here, by the role that the
-//! handshake proved: a Map may ask everything, the console may list folders, nobody else anything.
+//! handshake proved: a Map may ask everything, the console may list folders and ask how the agent is confined, nobody
+//! else anything.
 
 use std::fs::File;
 use std::io;
@@ -154,7 +155,7 @@ pub async fn listen(
 /// Whether a role may ask this. Roles that may ask nothing do not get past the handshake.
 fn may_ask(role: &str, body: &RequestBody) -> bool {
     match body {
-        RequestBody::List(_) => role == ROLE_MAP || role == ROLE_CONSOLE,
+        RequestBody::List(_) | RequestBody::Status => role == ROLE_MAP || role == ROLE_CONSOLE,
         RequestBody::Snapshot(_) | RequestBody::Find(_) | RequestBody::Range(_) | RequestBody::System => {
             role == ROLE_MAP
         }

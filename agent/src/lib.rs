@@ -7,16 +7,19 @@
 //! exactly what an upstream may say to an agent; [`profile`] is how it says where stamps stand.
 //!
 //! All that is a core without network, clock or task. Around it [`binding`] serves the protocol over `lika`, and
-//! [`process`] makes a process of it that is configured, told where to listen, and ended by a signal.
+//! [`process`] makes a process of it that is configured, told where to listen, shut in by the kernel ([`guard`]; what
+//! is in force says [`confinement`]), and ended by a signal.
 //!
 //! It refuses to know: what a record, a monitor or a window is. It parses nothing while serving but the stamps that a
 //! search asks for, writes nothing, dials nobody, and keeps neither state nor a descriptor between two requests, the
-//! descriptors of the roots and of `/proc` apart.
+//! descriptors of the roots and of files in `/proc` apart.
 
 pub mod binding;
 pub mod bisect;
+pub mod confinement;
 pub mod content;
 pub mod generations;
+pub mod guard;
 pub mod pattern;
 pub mod process;
 pub mod profile;

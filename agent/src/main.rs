@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use agent::process::{ProcessError, run_file};
+use agent::process::{ProcessError, Started, run_file};
 
 /// Exit codes as `sunfire` has them: failed, wrong usage, wrong configuration.
 const FAILED: u8 = 1;
@@ -24,7 +24,10 @@ fn main() -> ExitCode {
             return USAGE.into();
         }
     };
-    let ended = run_file(config, |address| eprintln!("sunfire-agent: listening on {address}"));
+    let ended = run_file(config, |Started { address, confinement }| {
+        eprintln!("sunfire-agent: listening on {address}");
+        eprintln!("sunfire-agent: confinement: {confinement}");
+    });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(ProcessError::Configuration(diagnostics)) => {

@@ -6,17 +6,20 @@
 use std::io;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use configs::Diagnostic;
-use configs::node::{AgentNode, HardLinkPolicy, Node, TokenSource};
+use configs::node::{AgentNode, HardLinkPolicy, Node, SandboxPolicy, TokenSource};
 use lika::node::Server;
 use lika::seam::{Clock, Randomness, TcpNetwork};
 use lika::wire::{Identity, Token, TokenError};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use crate::binding::{self, Limits, OPEN_TOKEN, ROLE};
+use crate::confinement::{Confinement, Landlock};
+use crate::guard::{self, GuardError, Wanted};
 use crate::profile::LoglineStamps;
 use crate::roots::{HardLinks, Roots, RootsError};
 use crate::service::Agent;
@@ -27,6 +30,18 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 const FILE_WORK_PATIENCE: Duration = Duration::from_secs(1);
 /// Stack of a thread for file work: a search keeps its buffers on the heap, and links are not followed by recursion.
 const FILE_WORK_STACK_BYTES: usize = 512 << 10;
+
+/// The environment variable by which whoever starts an agent says that he starts it again when it ends.
+pub const SUPERVISED: &str = "SUNFIRE_SUPERVISED";
+
+/// An agent that has started.
+#[derive(Debug, Clone, Copy)]
+pub struct Started<'a> {
+    /// Where it listens.
+    pub address: &'a str,
+    /// What keeps it within its bounds.
+    pub confinement: &'a Confinement,
+}
 
 /// Why an agent did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +85,12 @@ pub enum ProcessError {
         #[source]
         source: io::Error,
     },
+    /// The sandbox.
+    #[error("it cannot be confined")]
+    Guard(#[source] GuardError),
+    /// A root that the sandbox does not cover.
+    #[error("the root {0} is another folder than at the start, which its sandbox shuts out: start it again")]
+    RootReplaced(String),
     /// Something every process needs.
     #[error("the system has no {what} to give")]
     System {
@@ -85,7 +106,7 @@ pub enum ProcessError {
 ///
 /// # Errors
 /// If it cannot start.
-pub fn run_file(path: &Path, ready: impl FnOnce(&str)) -> Result<(), ProcessError> {
+pub fn run_file(path: &Path, ready: impl FnOnce(Started<'_>)) -> Result<(), ProcessError> {
     match configs::load_node(path).map_err(ProcessError::Configuration)? {
         Node::Agent(node) => run(&node, ready),
         other => Err(ProcessError::Role(other.role())),
@@ -96,7 +117,8 @@ pub fn run_file(path: &Path, ready: impl FnOnce(&str)) -> Result<(), ProcessErro
 ///
 /// # Errors
 /// If it cannot start.
-pub fn run(node: &AgentNode, ready: impl FnOnce(&str)) -> Result<(), ProcessError> {
+pub fn run(node: &AgentNode, ready: impl FnOnce(Started<'_>)) -> Result<(), ProcessError> {
+    guard::mind(node.manners);
     let limits = limits_of(node);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -115,24 +137,81 @@ pub fn run(node: &AgentNode, ready: impl FnOnce(&str)) -> Result<(), ProcessErro
         };
         let mut terminate = signal(SignalKind::terminate()).map_err(no_signal)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
-        let server = start(node, &limits, clock).await?;
-        ready(server.local_address());
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        // Nothing is awaited between here and the sandbox, so nobody is answered and no thread made before it.
+        let (agent, server) = listen(node, &limits, clock).await?;
+        let confinement = confine(node, &agent)?;
+        let replaced = watch_roots(&agent, &confinement);
+        ready(Started {
+            address: server.local_address(),
+            confinement: &confinement,
+        });
+        agent.confined(confinement);
+        let ended = tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+            root = replaced.told(), if std::env::var_os(SUPERVISED).is_some() => Err(ProcessError::RootReplaced(root)),
+        };
         server.stop(STOP_PATIENCE).await;
-        Ok(())
+        ended
     });
     runtime.shutdown_timeout(FILE_WORK_PATIENCE);
     ended
 }
 
-/// An agent that listens, in the present tokio runtime.
+fn confine(node: &AgentNode, agent: &Agent) -> Result<Confinement, ProcessError> {
+    if node.sandbox != SandboxPolicy::Off || node.user.is_some() {
+        guard::check_alone().map_err(ProcessError::Guard)?;
+    }
+    let wanted = Wanted {
+        sandbox: node.sandbox,
+        user: node.user.as_deref(),
+    };
+    guard::confine(agent.roots(), wanted).map_err(ProcessError::Guard)
+}
+
+/// The root that was found to be another folder than the sandbox was made for.
+#[derive(Default)]
+struct Replaced {
+    root: OnceLock<String>,
+    notify: Notify,
+}
+
+impl Replaced {
+    async fn told(&self) -> String {
+        loop {
+            if let Some(root) = self.root.get() {
+                return root.clone();
+            }
+            self.notify.notified().await;
+        }
+    }
+}
+
+/// Has the first replaced root told, and said once: an agent that nobody starts again goes on with its other roots.
+fn watch_roots(agent: &Agent, confinement: &Confinement) -> Arc<Replaced> {
+    let replaced = Arc::new(Replaced::default());
+    if !matches!(confinement.landlock, Landlock::InForce { .. }) {
+        return replaced;
+    }
+    let watched = Arc::clone(&replaced);
+    agent.roots().seal(move |root| {
+        if watched.root.set(root.to_owned()).is_ok() {
+            eprintln!("{}", ProcessError::RootReplaced(root.to_owned()));
+            watched.notify.notify_one();
+        }
+    });
+    replaced
+}
+
+/// An agent that listens, in the present tokio runtime, as free as the process around it.
 ///
 /// # Errors
 /// If its token, its roots or its address cannot be used.
 pub async fn start(node: &AgentNode, limits: &Limits, clock: Clock) -> Result<Server, ProcessError> {
+    Ok(listen(node, limits, clock).await?.1)
+}
+
+async fn listen(node: &AgentNode, limits: &Limits, clock: Clock) -> Result<(Arc<Agent>, Server), ProcessError> {
     let token = token_of(node)?;
     let hard_links = match node.hard_links {
         HardLinkPolicy::Refuse => HardLinks::Refuse,
@@ -145,7 +224,7 @@ pub async fn start(node: &AgentNode, limits: &Limits, clock: Clock) -> Result<Se
     })?;
     let agent = Agent::new(roots, Arc::new(clock.clone()), Arc::new(LoglineStamps));
     // 0 would say that there is none.
-    let agent = agent.with_instance(randomness.below(u64::MAX) + 1);
+    let agent = Arc::new(agent.with_instance(randomness.below(u64::MAX) + 1));
     let identity = Identity {
         role: ROLE.to_owned(),
         node: node.host.clone(),
@@ -153,14 +232,15 @@ pub async fn start(node: &AgentNode, limits: &Limits, clock: Clock) -> Result<Se
     };
     let address = node.listen.to_string();
     let listening = binding::listen(
-        Arc::new(agent),
+        Arc::clone(&agent),
         (identity, limits),
         (clock, randomness),
         (&TcpNetwork, &address),
     );
-    listening
-        .await
-        .map_err(|source| ProcessError::Listen { address, source })
+    match listening.await {
+        Ok(server) => Ok((agent, server)),
+        Err(source) => Err(ProcessError::Listen { address, source }),
+    }
 }
 
 /// The bounds of a configuration.

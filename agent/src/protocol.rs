@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::confinement::Confinement;
 use crate::profile::StampProfile;
 
 /// Version of these messages; an agent answers a request of another version with [`RequestError::Version`].
@@ -47,6 +48,8 @@ pub enum RequestBody {
     System,
     /// The names in one folder, for the console.
     List(ListRequest),
+    /// What keeps the agent within its bounds.
+    Status,
 }
 
 /// The answers, one for each question; bytes of a range go beside, through a [`crate::ranges::RangeSink`].
@@ -64,6 +67,8 @@ pub enum Answer {
     List(ListAnswer),
     /// The request itself could not be served.
     Rejected(RequestError),
+    /// To [`RequestBody::Status`].
+    Status(StatusAnswer),
 }
 
 /// Why a request was not served at all.
@@ -631,6 +636,13 @@ pub struct FolderEntry {
     pub mtime_ns: i64,
 }
 
+/// To [`RequestBody::Status`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusAnswer {
+    /// What is in force.
+    pub confinement: Confinement,
+}
+
 impl Request {
     /// Checks version and bounds, before anything else looks at the request.
     pub fn validate(&self) -> Result<(), RequestError> {
@@ -662,7 +674,7 @@ impl Request {
                 }
                 Ok(())
             }
-            RequestBody::System => Ok(()),
+            RequestBody::System | RequestBody::Status => Ok(()),
             RequestBody::List(request) => check_path(&request.path),
         }
     }

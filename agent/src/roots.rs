@@ -4,17 +4,19 @@
 //! descriptor, so whatever an attacker renames or links meanwhile, the open fails or stays below. A link is read, its
 //! target resolved here component by component, and the result opened by the same call beneath the root it leads to: a
 //! link may lead into another allowed root (`/var/log/containers` does), never out of all of them. Kernels without
-//! `openat2` (before 5.6) get a walk with `O_NOFOLLOW` at each component, shown in the status by [`Roots::way`].
+//! `openat2` (before 5.6) get a walk with `O_NOFOLLOW` at each component, shown in the status
+//! ([`crate::confinement`]).
 //!
 //! Policy: only regular files are opened, after a look through `O_PATH` that touches nothing (opening a FIFO can hang,
 //! opening a device can act). A file of several hard links is refused unless allowed: whoever may write to a log folder
 //! could link a foreign file there and have it served. `..` is refused in requests and never followed out of a root.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::{FileKind, Identity, PATH_BYTES_MAX, PathProblem, Refusal};
 
@@ -26,7 +28,7 @@ const ATTEMPTS_MAX: usize = 4;
 const COMPONENTS_MAX: usize = 512;
 
 /// How paths are opened here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OpenWay {
     /// By `openat2`: the kernel confines.
     OpenAt2,
@@ -97,11 +99,17 @@ struct Root {
     canonical: String,
     /// None while the folder does not exist.
     folder: Mutex<Option<Arc<OwnedFd>>>,
+    /// Which folder it was when the sandbox was made, once one was.
+    sealed: OnceLock<Option<Identity>>,
 }
+
+/// Told of a root that the sandbox does not cover.
+type OnUncovered = Box<dyn Fn(&str) + Send + Sync>;
 
 /// The allowed roots, open.
 pub struct Roots {
     roots: Vec<Root>,
+    on_uncovered: OnceLock<OnUncovered>,
     way: OpenWay,
     hard_links: HardLinks,
 }
@@ -129,7 +137,38 @@ impl Roots {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { roots, way, hard_links })
+        Ok(Self {
+            roots,
+            on_uncovered: OnceLock::new(),
+            way,
+            hard_links,
+        })
+    }
+
+    /// The folders of the roots that exist.
+    pub(crate) fn folders(&self) -> Vec<Arc<OwnedFd>> {
+        self.roots.iter().filter_map(Root::held).collect()
+    }
+
+    /// From now on a sandbox covers the folders that the roots are at this moment, and no other: `on_uncovered` is told
+    /// the name of a root whenever another folder is found to stand there, whose files the kernel will not give out.
+    pub fn seal(&self, on_uncovered: impl Fn(&str) + Send + Sync + 'static) {
+        for root in &self.roots {
+            let identity = root.held().and_then(|held| Some(stat_of(&held).ok()?.identity));
+            let _sealed_before = root.sealed.set(identity);
+        }
+        let _sealed_before = self.on_uncovered.set(Box::new(on_uncovered));
+    }
+
+    /// Takes a folder for the root's.
+    fn adopt(&self, root: &Root, folder: Arc<OwnedFd>) {
+        let identity = stat_of(&folder).ok().map(|stat| stat.identity);
+        root.hold(Some(folder));
+        if let (Some(sealed), Some(told)) = (root.sealed.get(), self.on_uncovered.get())
+            && *sealed != identity
+        {
+            told(&root.configured);
+        }
     }
 
     /// How paths are opened on this kernel.
@@ -153,7 +192,7 @@ impl Roots {
                         .and_then(|held| stat_of(&held).ok())
                         .is_some_and(|old| old.identity == stat.identity);
                     if !same {
-                        root.hold(Some(Arc::new(now)));
+                        self.adopt(root, Arc::new(now));
                     }
                 }
                 Err(errno) => {
@@ -259,7 +298,7 @@ impl Roots {
     fn folder_of(&self, root: &Root) -> Option<Arc<OwnedFd>> {
         root.held().or_else(|| {
             let folder = Arc::new(self.open_slash(&root.canonical).ok()?);
-            root.hold(Some(folder.clone()));
+            self.adopt(root, folder.clone());
             Some(folder)
         })
     }
@@ -415,6 +454,7 @@ fn open_root(path: &str) -> Result<Root, Refusal> {
         configured,
         canonical,
         folder: Mutex::new(folder),
+        sealed: OnceLock::new(),
     })
 }
 

@@ -5,16 +5,17 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::bisect::{self, FindError, ReadAt, Target};
+use crate::confinement::Confinement;
 use crate::content::read_at;
 use crate::generations::{Located, open_generation};
 use crate::pattern::{ENTRIES_MAX, FolderName, list_folder};
 use crate::profile::{ProfileError, StampProfile};
 use crate::protocol::{
     Answer, FOLDER_ENTRIES_MAX, FileKind, FindAnswer, FindRequest, FolderEntry, LimitMet, ListAnswer, ListRequest,
-    PathProblem, Refusal, Request, RequestBody, RequestError, SnapshotRequest,
+    PathProblem, Refusal, Request, RequestBody, RequestError, SnapshotRequest, StatusAnswer,
 };
 use crate::ranges::{self, RangePlan};
 use crate::roots::{OpenFile, Roots};
@@ -48,6 +49,7 @@ pub struct Agent {
     stamps: Arc<dyn StampReaders>,
     facts: fn() -> HostFacts,
     instance: u64,
+    confinement: OnceLock<Confinement>,
 }
 
 impl Agent {
@@ -60,6 +62,19 @@ impl Agent {
             stamps,
             facts: HostFacts::read,
             instance: 0,
+            confinement: OnceLock::new(),
+        }
+    }
+
+    /// Remembers what the process was confined to, for its status.
+    pub fn confined(&self, confinement: Confinement) {
+        let _confined_before = self.confinement.set(confinement);
+    }
+
+    fn status(&self) -> StatusAnswer {
+        let confinement = self.confinement.get().cloned();
+        StatusAnswer {
+            confinement: confinement.unwrap_or_else(|| Confinement::none(self.roots.way())),
         }
     }
 
@@ -102,6 +117,7 @@ impl Agent {
                 Err(refusal) => Answer::Rejected(RequestError::SystemSource(refusal.clone())),
             },
             RequestBody::List(request) => Answer::List(self.list(&request)),
+            RequestBody::Status => Answer::Status(self.status()),
         })
     }
 

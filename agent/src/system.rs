@@ -4,6 +4,7 @@
 //! on a network is not asked, since a dead server would hang the agent.
 
 use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{CWD, Mode, OFlags};
 
@@ -42,13 +43,23 @@ const REMOTE: [&str; 9] = [
     "afs",
 ];
 
-/// `/proc`, held open so that a confined agent can still read it.
+/// A text that is open, or why it is not.
+type Text = Result<OwnedFd, Refusal>;
+
+/// The texts of `/proc`, each held open: an agent that is shut in could not open them again, since a sandbox that let
+/// it into `/proc` would let it at other processes too. The kernel writes a text anew for whoever reads from its start.
 pub struct SystemSource {
-    proc: OwnedFd,
+    /// One reader at a time: the kernel keeps one position in each text, and two would get a mixture.
+    open: Mutex<OpenTexts>,
+}
+
+struct OpenTexts {
+    texts: [(SystemText, Text); TEXTS.len()],
+    mounts: Text,
 }
 
 impl SystemSource {
-    /// Opens `/proc`.
+    /// Opens the texts below `/proc`.
     pub fn open() -> Result<Self, Refusal> {
         Self::open_at("/proc")
     }
@@ -56,42 +67,50 @@ impl SystemSource {
     /// Opens a folder that looks like `/proc`: a container's view of its host, or a test's.
     pub fn open_at(path: &str) -> Result<Self, Refusal> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self {
-            proc: rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(refusal_of)?,
-        })
+        let proc = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(refusal_of)?;
+        let open = |path: &str| {
+            let text = rustix::fs::openat(&proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            text.map_err(refusal_of)
+        };
+        let open = OpenTexts {
+            texts: TEXTS.map(|(text, path)| (text, open(path))),
+            mounts: open("self/mounts"),
+        };
+        Ok(Self { open: Mutex::new(open) })
     }
 
     /// Takes a sample. The texts are read in one go, the slow question for disk space comes after.
     /// Cost: seven small files, about 200 µs.
     pub fn sample(&self, clock: &dyn HostClock, facts: &HostFacts) -> SystemAnswer {
+        // Descriptors have no state that a panic elsewhere could break.
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let t_before_ns = clock.now_ns();
-        let texts = TEXTS.iter().map(|(text, path)| (*text, self.read(path))).collect();
+        let texts = open.texts.iter().map(|(text, file)| (*text, read(file))).collect();
         let t_after_ns = clock.now_ns();
-        let mounts = self
-            .read("self/mounts")
-            .map(|text| mounts_of(&text))
-            .unwrap_or_default();
+        let mounts = read(&open.mounts);
+        // A disk that hangs must not keep others from the texts.
+        drop(open);
         SystemAnswer {
             t_before_ns,
             t_after_ns,
             machine_id: facts.machine_id.clone(),
             instance: facts.instance,
             texts,
-            mounts,
+            mounts: mounts.map(|text| mounts_of(&text)).unwrap_or_default(),
         }
     }
+}
 
-    fn read(&self, path: &str) -> Result<String, Refusal> {
-        let file = rustix::fs::openat(&self.proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        let mut bytes = vec![0; TEXT_BYTES_MAX];
-        let read = read_at(&file.map_err(refusal_of)?, 0, &mut bytes).map_err(refusal_of)?;
-        if read == TEXT_BYTES_MAX {
-            return Err(Refusal::TooLong);
-        }
-        bytes.truncate(read);
-        bytes.shrink_to_fit();
-        String::from_utf8(bytes).map_err(|_| Refusal::HostileName)
+fn read(file: &Text) -> Result<String, Refusal> {
+    let file = file.as_ref().map_err(Clone::clone)?;
+    let mut bytes = vec![0; TEXT_BYTES_MAX];
+    let read = read_at(file, 0, &mut bytes).map_err(refusal_of)?;
+    if read == TEXT_BYTES_MAX {
+        return Err(Refusal::TooLong);
     }
+    bytes.truncate(read);
+    bytes.shrink_to_fit();
+    String::from_utf8(bytes).map_err(|_| Refusal::HostileName)
 }
 
 /// Real filesystems, each device once: a bind mount is the same disk under another name.

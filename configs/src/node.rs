@@ -187,6 +187,12 @@ pub struct AgentNode {
     pub token: TokenSource,
     /// What it does with files of several names.
     pub hard_links: HardLinkPolicy,
+    /// Whether the kernel keeps it to what it needs.
+    pub sandbox: SandboxPolicy,
+    /// The user that it becomes once it listens, if it is started as root.
+    pub user: Option<String>,
+    /// What it takes of a busy host.
+    pub manners: Manners,
     /// Its bounds; `None` where the agent's default holds.
     pub limits: AgentLimits,
 }
@@ -231,6 +237,28 @@ pub enum HardLinkPolicy {
     Refuse,
     /// Serves it: for hosts where rotation works by `link` and `unlink`.
     Allow,
+}
+
+/// Whether an agent shuts itself into a sandbox of the kernel before it answers anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SandboxPolicy {
+    /// As far as the kernel has one; what is in force is said at the start and in the status.
+    #[default]
+    On,
+    /// Not at all.
+    Off,
+    /// In full, or it does not start.
+    Required,
+}
+
+/// What an agent takes of a busy host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Manners {
+    /// What the applications of the host leave over.
+    #[default]
+    Polite,
+    /// As much as any other program.
+    Normal,
 }
 
 /// Bounds of an agent, as far as they are given.

@@ -4,7 +4,7 @@ use crate::cli::RoleArguments;
 use crate::exit::{Exit, Failure};
 use crate::nodes::tokens::{api_token, token};
 use crate::nodes::{BrainPlan, Means, Signals, Site, cannot_listen, log, run};
-use agent::process::ProcessError;
+use agent::process::{ProcessError, Started};
 use anyhow::anyhow;
 use brain::process::HORIZON_DEFAULT;
 use configs::node::{BrainNode, ConsoleNode, MapNode, Node, Peer, ReduceNode, StorePlace};
@@ -33,7 +33,10 @@ pub fn run_role(asked: &str, arguments: &RoleArguments) -> Result<Exit, Failure>
             path.display()
         ))),
         Node::Agent(node) => {
-            let ready = |address: &str| eprintln!("sunfire agent: listening on {address}");
+            let ready = |Started { address, confinement }: Started<'_>| {
+                eprintln!("sunfire agent: listening on {address}");
+                eprintln!("sunfire agent: confinement: {confinement}");
+            };
             match agent::process::run(&node, ready) {
                 Ok(()) => Ok(Exit::Complete),
                 Err(ProcessError::Configuration(mistakes)) => Err(told(&mistakes)),

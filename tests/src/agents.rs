@@ -23,6 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// A running `sunfire agent`; it is killed when this is dropped.
 pub struct AgentProcess {
     child: Child,
+    said: mpsc::Receiver<String>,
     /// Where it listens.
     pub address: String,
 }
@@ -33,10 +34,19 @@ impl AgentProcess {
     /// # Panics
     /// If it does not start; what it said instead is in the message.
     pub fn start(folder: &Path, yaml: &str) -> AgentProcess {
+        AgentProcess::start_with(folder, yaml, &[])
+    }
+
+    /// The same with more in its environment.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_with(folder: &Path, yaml: &str, environment: &[(&str, &str)]) -> AgentProcess {
         let config = folder.join("agent.yaml");
         std::fs::write(&config, yaml).expect("a temporary file can be written");
         let mut command = std::process::Command::new(binary::dev());
         command.arg("agent").arg("--config").arg(&config).stderr(Stdio::piped());
+        command.envs(environment.iter().copied());
         let mut child = command.spawn().expect("the built binary runs");
         let stderr = child.stderr.take().expect("it is piped");
         let (say, said) = mpsc::channel();
@@ -56,7 +66,23 @@ impl AgentProcess {
         AgentProcess {
             address: address.to_owned(),
             child,
+            said,
         }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line that it says and that holds `part`; those before it are passed over.
+    ///
+    /// # Panics
+    /// If none comes.
+    pub fn says(&self, part: &str) -> String {
+        let lines = std::iter::from_fn(|| self.said.recv_timeout(PATIENCE).ok());
+        let line = lines.into_iter().find(|line| line.contains(part));
+        line.unwrap_or_else(|| panic!("the agent never said {part:?}"))
     }
 
     /// Sends it a signal.

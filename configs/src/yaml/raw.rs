@@ -324,6 +324,14 @@ pub(super) struct RawAgent {
     pub(super) token_file: Field<String>,
     /// What to do with a log that has several hard links. Default: refuse.
     pub(super) hard_links: Field<RawHardLinks>,
+    /// Whether the kernel shuts the agent in: files below its roots to read, no program to run, nobody to dial.
+    /// Default: on.
+    pub(super) sandbox: Field<RawSandbox>,
+    /// The user that it becomes once it listens, if it is started as root. It keeps the right to read any file, and no
+    /// other of root's.
+    pub(super) user: Field<String>,
+    /// What it takes of a busy host. Default: polite.
+    pub(super) manners: Field<RawManners>,
     /// Budgets.
     pub(super) limits: Field<RawAgentLimits>,
 }
@@ -345,6 +353,30 @@ pub(super) enum RawHardLinks {
     Refuse,
     /// It is served: for hosts where rotation works by link and unlink.
     Allow,
+}
+
+/// Whether the kernel shuts the agent in.
+#[derive(Debug, Clone, Copy, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum RawSandbox {
+    /// As far as the kernel can; what is in force is said at the start and in the status.
+    On,
+    /// Not at all: for the day on which the sandbox itself is suspected.
+    Off,
+    /// With Landlock and seccomp both, or the agent does not start.
+    Required,
+}
+
+/// What the agent takes of a busy host.
+#[derive(Debug, Clone, Copy, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum RawManners {
+    /// What the host's applications leave over (nice 19): on a host without spare time its windows come late.
+    Polite,
+    /// As much as any other program.
+    Normal,
 }
 
 /// Budgets of an agent.

@@ -1,10 +1,12 @@
 //! A raw node's file to a validated one.
 
 use super::field::Field;
-use super::raw::{RawAgent, RawAgentLimits, RawHardLinks};
+use super::raw::{RawAgent, RawAgentLimits, RawHardLinks, RawManners, RawSandbox};
 use super::reading::Reading;
 use crate::diagnostic::Mistake;
-use crate::node::{AgentLimits, AgentNode, HardLinkPolicy, Secret, TOKEN_BYTES_MIN, TokenSource};
+use crate::node::{
+    AgentLimits, AgentNode, HardLinkPolicy, Manners, SandboxPolicy, Secret, TOKEN_BYTES_MIN, TokenSource,
+};
 use crate::units::bytes_per_second;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -28,6 +30,16 @@ pub(super) fn agent(raw: &RawAgent, reading: &mut Reading, document: Range<usize
         hard_links: match raw.hard_links.value() {
             Some(RawHardLinks::Allow) => HardLinkPolicy::Allow,
             Some(RawHardLinks::Refuse) | None => HardLinkPolicy::Refuse,
+        },
+        sandbox: match raw.sandbox.value() {
+            Some(RawSandbox::Off) => SandboxPolicy::Off,
+            Some(RawSandbox::Required) => SandboxPolicy::Required,
+            Some(RawSandbox::On) | None => SandboxPolicy::On,
+        },
+        user: reading.text(&raw.user, "user"),
+        manners: match raw.manners.value() {
+            Some(RawManners::Normal) => Manners::Normal,
+            Some(RawManners::Polite) | None => Manners::Polite,
         },
         limits: raw.limits.value().map(|raw| limits(raw, reading)).unwrap_or_default(),
     }
@@ -132,7 +144,7 @@ fn at_least_one(raw: &Field<u64>, reading: &mut Reading) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::node::{AgentNode, HardLinkPolicy, Node, Secret, TokenSource};
+    use crate::node::{AgentNode, HardLinkPolicy, Manners, Node, SandboxPolicy, Secret, TokenSource};
     use crate::{Document, load_str};
 
     fn agent(text: &str) -> AgentNode {
@@ -142,16 +154,23 @@ mod tests {
         }
     }
 
+    const SMALL: &str = "role: agent\nlisten: 127.0.0.1:0\nhost: h1\nroots: [/var/log]\n";
+
     #[test]
     fn an_agent_is_read_with_its_defaults_and_without() {
-        let small = agent("role: agent\nlisten: 127.0.0.1:0\nhost: h1\nroots: [/var/log]\n");
+        let small = agent(SMALL);
         assert_eq!((small.listen.port(), small.host.as_str()), (0, "h1"));
         assert_eq!(
             (small.token, small.hard_links),
             (TokenSource::OpenOnLoopback, HardLinkPolicy::Refuse)
         );
+        assert_eq!(
+            (small.sandbox, small.user, small.manners),
+            (SandboxPolicy::On, None, Manners::Polite)
+        );
         let full = agent(
             "role: agent\nlisten: '[::]:7801'\nhost: h1\nroots: [/var/log, /home]\nhard_links: allow\n\
+             sandbox: required\nuser: sunfire\nmanners: normal\n\
              token: a token of some length\nlimits: { connections: 9, pulls_per_peer: 2, bytes: 10MB/s }\n",
         );
         assert_eq!((full.roots.len(), full.hard_links), (2, HardLinkPolicy::Allow));
@@ -159,6 +178,11 @@ mod tests {
             full.token,
             TokenSource::Given(Secret::new("a token of some length".to_owned()))
         );
+        assert_eq!(
+            (full.sandbox, full.user.as_deref(), full.manners),
+            (SandboxPolicy::Required, Some("sunfire"), Manners::Normal)
+        );
+        assert_eq!(agent(&format!("{SMALL}sandbox: off\n")).sandbox, SandboxPolicy::Off);
         assert_eq!(full.limits.connections, Some(9));
         assert_eq!(
             (full.limits.pulls_per_peer, full.limits.bytes_per_second),
@@ -213,6 +237,10 @@ mod tests {
         check(
             &line("hard_links: yes"),
             &["5:13: unknown value `yes` (one of: refuse, allow)"],
+        );
+        check(
+            &line("sandbox: yes"),
+            &["5:10: unknown value `yes` (one of: on, off, required)"],
         );
         check(
             &head.replace("127.0.0.1:0", "localhost"),

@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 use agent::process::limits_of;
 use anyhow::{Context, anyhow};
-use configs::node::{AgentLimits, AgentNode, HardLinkPolicy, TokenSource};
+use configs::node::{AgentLimits, AgentNode, HardLinkPolicy, Manners, SandboxPolicy, TokenSource};
 use lika::node::Server;
 use lika::seam::Clock;
 use std::collections::BTreeMap;
@@ -140,6 +140,9 @@ fn node(host: &str, folder: &std::path::Path) -> AgentNode {
         roots: vec![folder.to_string_lossy().into_owned()],
         token: TokenSource::OpenOnLoopback,
         hard_links: HardLinkPolicy::Refuse,
+        sandbox: SandboxPolicy::Off,
+        user: None,
+        manners: Manners::Normal,
         limits: AgentLimits::default(),
     }
 }

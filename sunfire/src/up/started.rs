@@ -10,7 +10,7 @@ use crate::role::FIRST_WINDOWS_BACK;
 use agent::process::limits_of;
 use anyhow::{Context, anyhow};
 use brain::process::{Brain, HORIZON_DEFAULT};
-use configs::node::{AgentLimits, AgentNode, HardLinkPolicy, Secret, TokenSource};
+use configs::node::{AgentLimits, AgentNode, HardLinkPolicy, Manners, SandboxPolicy, Secret, TokenSource};
 use console::process::{ApiToken, Console};
 use lika::actor::Escalation;
 use lika::seam::Clock;
@@ -235,6 +235,9 @@ async fn start_agent(means: &Means) -> Result<(Worker, String, Token), Failure> 
         roots: vec!["/".to_owned()],
         token: TokenSource::Given(Secret::new(secret)),
         hard_links: HardLinkPolicy::Allow,
+        sandbox: SandboxPolicy::Off,
+        user: None,
+        manners: Manners::Normal,
         limits: AgentLimits::default(),
     };
     let clock = means.clock.clone();

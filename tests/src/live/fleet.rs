@@ -3,7 +3,7 @@
 use super::ledger::Ledger;
 use super::writer::Writer;
 use agent::process::limits_of;
-use configs::node::{AgentLimits, AgentNode, HardLinkPolicy, TokenSource};
+use configs::node::{AgentLimits, AgentNode, HardLinkPolicy, Manners, SandboxPolicy, TokenSource};
 use lika::seam::Clock;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,9 @@ impl LocalAgent {
             roots: vec![root.to_str().expect("UTF-8").to_owned()],
             token: TokenSource::OpenOnLoopback,
             hard_links: HardLinkPolicy::Refuse,
+            sandbox: SandboxPolicy::Off,
+            user: None,
+            manners: Manners::Normal,
             limits: AgentLimits::default(),
         };
         let (say, said) = std::sync::mpsc::channel();
