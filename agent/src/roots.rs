@@ -14,6 +14,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use mutant::Mutant;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -218,6 +219,9 @@ impl Roots {
 
     /// Opens the regular file at `path`, links followed within the roots.
     pub fn open_regular(&self, path: &str) -> Result<OpenFile, Refusal> {
+        if mutant::is(Mutant::PlainOpen) {
+            return open_plainly(path);
+        }
         for _ in 0..ATTEMPTS_MAX {
             let look = self.look(path)?;
             self.check_regular(&look.stat)?;
@@ -480,6 +484,18 @@ fn open_beneath(way: OpenWay, folder: &OwnedFd, rest: &str, flags: OFlags) -> Re
         }
         OpenWay::ComponentWalk => walk_beneath(folder, rest, flags | OFlags::NOFOLLOW),
     }
+}
+
+/// What this module is there to prevent, for the planted bug that leaves only the sandbox.
+fn open_plainly(path: &str) -> Result<OpenFile, Refusal> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let descriptor = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(refusal_of)?;
+    let stat = stat_of(&descriptor).map_err(refusal_of)?;
+    Ok(OpenFile {
+        descriptor,
+        real_path: path.to_owned(),
+        stat,
+    })
 }
 
 /// `openat2` by hand. `rest` holds no `..` (see [`clean`]), so a walk that follows no link can't leave the folder.

@@ -1,47 +1,21 @@
 //! The guard, tried by a process that is shut in by it and then does what an agent never does.
 //!
-//! A sandbox can't be left again, so each trial is a process of its own: this test binary, started for one test with
-//! [`CHILD`] set. What the kernel lacks is said by name, on stderr.
+//! What the kernel lacks is said by name, on stderr.
+
+mod child;
 
 use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use agent::confinement::{Confinement, Landlock, Seccomp};
 use agent::guard::{GuardError, Wanted, confine};
 use agent::roots::{HardLinks, Roots};
+use child::{in_child, nothing};
 use configs::node::SandboxPolicy;
-
-/// Set in the process that is shut in: the folder it works in.
-const CHILD: &str = "SUNFIRE_GUARD_CHILD";
-
-/// Runs `child` in a process of its own, in a folder made by `prepare`.
-#[track_caller]
-fn in_child(test: &str, prepare: impl FnOnce(&str), child: impl FnOnce(&str)) {
-    if let Some(folder) = std::env::var_os(CHILD) {
-        return child(folder.to_str().expect("UTF-8"));
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
-    let base = folder.path().canonicalize().expect("it is there");
-    prepare(base.to_str().expect("UTF-8"));
-    let mut command = Command::new(std::env::current_exe().expect("it runs"));
-    command
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHILD, &base);
-    let Output { status, stdout, stderr } = command.output().expect("it runs again");
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&stdout),
-        String::from_utf8_lossy(&stderr)
-    );
-    eprintln!("{said}");
-    assert!(status.success(), "{status}");
-    assert!(said.contains("1 passed"), "the child ran another test");
-}
 
 fn prepare(base: &str) {
     for (name, text) in [("logs/app.log", "log"), ("outside/secret", "secret")] {
@@ -134,7 +108,7 @@ fn calls_are_refused(base: &str, listener: &TcpListener) {
 #[test]
 fn what_an_agent_never_does_is_refused_on_every_thread() {
     let test = "what_an_agent_never_does_is_refused_on_every_thread";
-    in_child(test, prepare, |base| {
+    in_child(test, prepare, nothing, |base| {
         let listener = TcpListener::bind("127.0.0.1:0").expect("before the sandbox");
         let _socket = UnixListener::bind(format!("{base}/socket")).expect("before the sandbox");
         let confinement = shut_in(base, SandboxPolicy::On, None).expect("best effort");
@@ -162,7 +136,7 @@ fn what_an_agent_never_does_is_refused_on_every_thread() {
 
 #[test]
 fn what_is_required_and_missing_is_no_start() {
-    in_child("what_is_required_and_missing_is_no_start", prepare, |base| {
+    in_child("what_is_required_and_missing_is_no_start", prepare, nothing, |base| {
         match shut_in(base, SandboxPolicy::Required, None) {
             Ok(confinement) => assert_eq!(confinement.missing(), None),
             Err(error) => assert!(matches!(error, GuardError::Incomplete(_)), "{error}"),
@@ -174,7 +148,7 @@ fn what_is_required_and_missing_is_no_start() {
 
 #[test]
 fn off_is_off() {
-    in_child("off_is_off", prepare, |base| {
+    in_child("off_is_off", prepare, nothing, |base| {
         let confinement = shut_in(base, SandboxPolicy::Off, None).expect("nothing to fail");
         assert_eq!(
             (&confinement.landlock, &confinement.seccomp),
@@ -197,7 +171,7 @@ fn root_becomes_a_user_that_can_read_any_log_and_no_more() {
         let private = fs::Permissions::from_mode(0o600);
         fs::set_permissions(format!("{base}/logs/app.log"), private).expect("it is ours");
     };
-    in_child(test, prepare, |base| {
+    in_child(test, prepare, nothing, |base| {
         let unknown = shut_in(base, SandboxPolicy::On, Some("nobody-of-this-name"));
         assert!(matches!(unknown, Err(GuardError::NoSuchUser(_))), "{unknown:?}");
         let confinement = shut_in(base, SandboxPolicy::Off, Some("nobody")).expect("root may");

@@ -11,7 +11,7 @@ pub const VARIABLE: &str = "SUNFIRE_MUTANT";
 /// Declares the bugs with their names.
 macro_rules! mutants {
     ($($(#[doc = $doc:literal])+ $mutant:ident = $name:literal,)+) => {
-        /// The planted bugs: the first four of the engine, the others of the cluster.
+        /// The planted bugs: the first four of the engine, the others of the cluster and its agents.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Mutant {
             $($(#[doc = $doc])+ $mutant,)+
@@ -56,6 +56,8 @@ mutants! {
     RotatedGenerationDropped = "rotated-generation-dropped",
     /// An agent samples its clock after it listed the files, on a host where that takes a while.
     ClockAfterListing = "clock-after-listing",
+    /// An agent opens whatever path it is asked for, through any link; only its sandbox is left.
+    PlainOpen = "plain-open",
 }
 
 impl Mutant {
