@@ -1,8 +1,8 @@
 //! `sunfire detect`: what is found in a log, over the whole file, and why.
 
 use crate::cli::{DetectArguments, DetectFormat};
-use crate::eval::file::{Head, Said, learn_head, open};
-use crate::eval::{self, range::LogFile};
+use crate::eval::file::{Head, Said, learn_head};
+use crate::eval::{self, range::LogFile, source::open};
 use crate::exit::{Exit, Failure};
 use anyhow::Result;
 use logline::boundary::RecordStamps;
@@ -81,10 +81,10 @@ pub fn run(arguments: &DetectArguments) -> Result<Exit, Failure> {
 }
 
 fn report(path: &Path, zone: &Zone) -> Result<Report> {
-    let (file, size, written_seconds) = open(path)?;
+    let (source, size, written_seconds) = open(path)?;
     let log = LogFile {
         path,
-        file: &file,
+        source: &source,
         size,
     };
     let Head {

@@ -20,6 +20,7 @@ use reduce::publish::{Answer, Windows, publish};
 use std::path::Path;
 use sunfire::eval::file::FileJob;
 use sunfire::eval::range::LogFile;
+use sunfire::eval::source::Source;
 use sunfire::eval::threads::{Parallelism, count_all};
 use sunfire::progress::Progress;
 
@@ -184,7 +185,7 @@ impl Engine {
         let opened: Vec<_> = paths
             .iter()
             .zip(files)
-            .map(|(path, file)| write(path, &file.bytes))
+            .map(|(path, file)| Source::Plain(write(path, &file.bytes)))
             .collect();
         let jobs: Vec<FileJob<'_>> = files
             .iter()
@@ -192,7 +193,7 @@ impl Engine {
             .map(|(file, (path, opened))| FileJob {
                 log: LogFile {
                     path,
-                    file: opened,
+                    source: opened,
                     size: file.bytes.len() as u64,
                 },
                 profile: (!file.bytes.is_empty()).then(|| profile(file)),

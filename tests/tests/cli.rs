@@ -304,3 +304,67 @@ fn threads_do_not_show() {
     assert!(one.len() > 1000);
     assert!(one == answer("2") && one == answer("3"));
 }
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Told by content, not by name; every thread count; two members are one file.
+#[test]
+fn compressed_logs_are_read_as_what_they_were() {
+    let mut log = Vec::new();
+    sunfire_tests::access_log::write_access_log(&mut log, 12 << 20, 3).unwrap();
+    let case = Case::new(&[("pay.log", PAY)]);
+    let half = log.len() / 2;
+    let members = [gzip(&log[..half]), gzip(&log[half..])].concat();
+    let frame = ruzstd::encoding::compress_to_vec(&log[..], ruzstd::encoding::CompressionLevel::Fastest);
+    for (name, bytes) in [("plain", &log), ("access.log.1.gz", &members), ("access.log.2", &frame)] {
+        fs::write(case.path().join(name), bytes).unwrap();
+    }
+    let question = "select count(), lines(), sum(body_bytes_sent), distinct(remote_addr) parse nginx \
+                    group by status every 1m";
+    let answer = |name: &str| {
+        let output = case.run(&["eval", question, name, "--format", "json", "--threads", "2"]);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output.stdout
+    };
+    let plain = answer("plain");
+    assert!(plain.len() > 1000);
+    assert!(plain == answer("access.log.1.gz") && plain == answer("access.log.2"));
+    fs::write(case.path().join("pay.log.1.gz"), gzip(PAY.as_bytes())).unwrap();
+    let detect = |name: &str| {
+        let output = case.run(&["detect", name, "--tz", "UTC", "--format", "json"]);
+        let mut found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        found["file"] = Value::Null;
+        (found, output.status.code())
+    };
+    assert_eq!(detect("pay.log.1.gz"), detect("pay.log"));
+}
+
+/// Nothing of it is printed, and the message says which file and what is wrong with it.
+#[test]
+fn a_torn_or_spoilt_compressed_log_is_an_error_that_names_it() {
+    let whole = gzip(PAY.repeat(100).as_bytes());
+    let mut spoilt = whole.clone();
+    let crc = spoilt.len() - 8;
+    spoilt[crc] ^= 1;
+    let case = Case::new(&[("pay.log", PAY)]);
+    fs::write(case.path().join("torn.gz"), &whole[..whole.len() - 3]).unwrap();
+    fs::write(case.path().join("spoilt.gz"), spoilt).unwrap();
+    for (name, why) in [("torn.gz", "torn"), ("spoilt.gz", "CRC32")] {
+        for arguments in [&["eval", "select count()", "pay.log", name][..], &["detect", name]] {
+            let output = case.run(arguments);
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{error}");
+            assert!(error.contains(name) && error.contains(why), "{error}");
+            assert!(output.stdout.is_empty(), "{arguments:?}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::range::{self, Beginning, LogFile};
 use crate::progress::Progress;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use logline::boundary::{Boundary, RecordStamps};
 use logline::records::{RecordReader, Stamps, Start};
 use logline::stamp::{Detection, FileStamps, Format, Profile, SAMPLE_BYTES, StampReader, YearWalk, Zone, learn};
@@ -11,10 +11,7 @@ use map::engine::Input;
 use map::partial::Partial;
 use map::plan::Plan;
 use map::verdict::HostState;
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 /// Samples tried one after the other for a format before a file is called unstamped: 4 MiB of head.
 const LEARN_SAMPLES_MAX: u64 = 64;
@@ -325,30 +322,4 @@ impl Stamps for Walker<'_> {
     fn encoding(&self) -> Encoding {
         self.lines.form().encoding
     }
-}
-
-/// Opens a file and takes its size and time of writing.
-///
-/// # Errors
-/// If it can't be read, is no regular file, or is compressed.
-pub fn open(path: &Path) -> Result<(File, u64, i64)> {
-    let file = File::open(path).with_context(|| format!("{}: opening", path.display()))?;
-    let metadata = file
-        .metadata()
-        .with_context(|| format!("{}: its size", path.display()))?;
-    if !metadata.is_file() {
-        bail!("{}: not a regular file", path.display());
-    }
-    let mut magic = [0; 4];
-    let log = LogFile {
-        path,
-        file: &file,
-        size: metadata.len(),
-    };
-    let len = fill(&log, &mut magic, 0)?;
-    if magic[..len].starts_with(&[0x1f, 0x8b]) || magic[..len] == [0x28, 0xb5, 0x2f, 0xfd] {
-        bail!("{}: compressed; unpack it first", path.display());
-    }
-    let (size, written) = (metadata.len(), metadata.mtime());
-    Ok((file, size, written))
 }

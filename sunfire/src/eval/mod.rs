@@ -6,6 +6,7 @@
 pub mod file;
 mod question;
 pub mod range;
+pub mod source;
 pub mod threads;
 
 use crate::cli::EvalArguments;
@@ -29,7 +30,7 @@ use range::LogFile;
 use reduce::completeness::Hosts;
 use reduce::point::{Point, WindowState};
 use reduce::publish::{Answer, Windows, publish};
-use std::fs::File;
+use source::Source;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use threads::Parallelism;
@@ -121,7 +122,7 @@ fn windows(arguments: &EvalArguments, monitor: &Monitor) -> Result<Windows, Fail
 /// A file that is open, with its size and time of writing.
 struct Opened {
     path: PathBuf,
-    file: File,
+    source: Source,
     size: u64,
     written_seconds: i64,
 }
@@ -132,8 +133,8 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>, Failure> {
     let mut seen = std::collections::HashMap::new();
     let mut opened = Vec::new();
     for path in paths {
-        let (file, size, written_seconds) = file::open(path)?;
-        let metadata = file.metadata()?;
+        let (source, size, written_seconds) = source::open(path)?;
+        let metadata = source.file().metadata()?;
         if let Some(before) = seen.insert((metadata.dev(), metadata.ino()), path) {
             eprintln!(
                 "warning: {} is the same file as {}, counted once",
@@ -144,7 +145,7 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<Opened>, Failure> {
         }
         opened.push(Opened {
             path: path.clone(),
-            file,
+            source,
             size,
             written_seconds,
         });
@@ -162,13 +163,13 @@ fn job<'a>(
 ) -> Result<FileJob<'a>, Failure> {
     let Opened {
         path,
-        file,
+        source,
         size,
         written_seconds,
     } = opened;
     let log = LogFile {
         path,
-        file,
+        source,
         size: *size,
     };
     let Head {

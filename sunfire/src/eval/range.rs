@@ -6,6 +6,7 @@
 //! before has ended, and a wrong one is counted again ([`Outcome::follows`]): the result is always that of one pass
 //! from the start.
 
+use super::source::Source;
 use crate::progress::Progress;
 use anyhow::{Context, Result, bail};
 use logline::order::Following;
@@ -13,9 +14,7 @@ use logline::records::{RecordReader, Stamps, Start};
 use map::engine::{Counter, Input, Progress as Counted};
 use map::partial::Partial;
 use map::plan::Plan;
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Bytes of one read: large enough that the call costs nothing, small enough for the second-level cache.
@@ -30,8 +29,8 @@ pub struct LogFile<'a> {
     /// Its name, for messages.
     pub path: &'a Path,
     /// The open file.
-    pub file: &'a File,
-    /// Its size when it was opened.
+    pub source: &'a Source,
+    /// Its size when it was opened, that of its content if it is compressed.
     pub size: u64,
 }
 
@@ -46,7 +45,7 @@ impl LogFile<'_> {
         if wanted == 0 {
             return Ok(0);
         }
-        let read = self.file.read_at(&mut buffer[..wanted], offset);
+        let read = self.source.read_at(&mut buffer[..wanted], offset);
         match read.with_context(|| format!("{}: reading at {offset}", self.path.display()))? {
             0 => bail!(
                 "{}: truncated while it was read, at {offset} of {} bytes",

@@ -86,7 +86,8 @@ fn parts(job: &FileJob<'_>, parallelism: Parallelism) -> Vec<Range<u64>> {
     } = parallelism;
     let size = job.size();
     let part = (size / (threads as u64 * 4)).clamp(least, most);
-    if threads == 1 || size < 2 * part || job.form.is_read_from_the_beginning() {
+    let is_one_pass = job.form.is_read_from_the_beginning() || !job.log.source.is_seekable();
+    if threads == 1 || size < 2 * part || is_one_pass {
         return std::iter::once(0..u64::MAX).collect();
     }
     let cuts = size / part;

@@ -5,8 +5,8 @@
 
 use super::starter::APP;
 use crate::clock;
-use crate::eval::file::{fill, open};
-use crate::eval::{self, range::LogFile};
+use crate::eval::file::fill;
+use crate::eval::{self, range::LogFile, source::open};
 use crate::exit::Failure;
 use logline::fields::{Extractor, Lines, Rule, Scratch, Slot};
 use logline::records::Stamps as _;
@@ -167,10 +167,10 @@ fn name_of(path: &Path, taken: &mut BTreeSet<String>) -> String {
 }
 
 fn monitor(path: &Path, name: String) -> Result<LogMonitor, Failure> {
-    let (file, size, _) = open(path)?;
+    let (source, size, _) = open(path)?;
     let log = LogFile {
         path,
-        file: &file,
+        source: &source,
         size,
     };
     let mut sample = vec![0; SAMPLE_BYTES];
