@@ -148,7 +148,7 @@ pub struct TailHash {
     pub hash: u64,
 }
 
-/// How the bytes of a file are stored. Compressed generations are named, and not read yet.
+/// How the bytes of a file are stored, by its name. Compressed ones are sent as they are, and inflated by who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Compression {
     /// Bytes as written.

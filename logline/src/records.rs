@@ -97,6 +97,7 @@ enum Context {
 }
 
 /// Splits a stream of bytes into records.
+#[derive(Clone)]
 pub struct RecordReader<S> {
     stamps: S,
     limit: usize,

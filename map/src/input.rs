@@ -6,16 +6,22 @@
 //!
 //! - `learn` of a generation how it is read, `reading` splits its bytes once for all monitors, an `account` is
 //!   what one monitor counted of it;
-//! - `generation` tells who was renamed, copied, truncated, removed (F5 to F7); `pull` holds the conversation with the
-//!   agent; `proof` says when a host is ok for a window (P1 to P4); `stream` ties them together.
+//! - `generation` tells who was renamed, copied, truncated, removed (F5 to F7); an `archive` is a compressed one, which
+//!   `unpack` pulls and an `inflating` turns into the bytes that were written, `archives` tells those apart;
+//! - `pull` holds the conversation with the agent; `proof` says when a host is ok for a window (P1 to P4); `stream` ties
+//!   them together.
 
 mod account;
+mod archive;
+mod archives;
 mod generation;
+mod inflating;
 mod learn;
 mod proof;
 mod pull;
 mod reading;
 mod stream;
+mod unpack;
 
 use crate::plan::Plan;
 use crate::protocol::{CellVersion, HostReport, KeptProfile, TaskId};
@@ -27,6 +33,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use stream::{Stream, Subscribed};
+use tokio::sync::OwnedSemaphorePermit;
 use xxhash_rust::xxh3::Xxh3;
 
 /// How an agent is asked: over `lika` in a node, directly in tests.
@@ -37,6 +44,24 @@ pub trait Port {
     /// Fetches a range: its bytes are appended to `into` as they come; they are the file's only if the trailer says so.
     fn fetch(&mut self, request: RangeRequest, into: &mut Vec<u8>)
     -> impl Future<Output = Result<RangeEnd, PortError>>;
+
+    /// Asks for leave to inflate a generation; `None` if so many are inflated already that this one must wait for a
+    /// later pull.
+    fn inflation(&mut self) -> impl Future<Output = Option<Turn>> {
+        std::future::ready(Some(Turn::default()))
+    }
+}
+
+/// Leave to inflate one generation, given back when it is dropped.
+#[derive(Debug, Default)]
+pub struct Turn {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl From<OwnedSemaphorePermit> for Turn {
+    fn from(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: Some(permit) }
+    }
 }
 
 /// Why an agent gave no answer.

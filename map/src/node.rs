@@ -71,6 +71,9 @@ pub struct Limits {
     pub held_bytes_per_task_max: usize,
     /// Hosts that are read anew at a time.
     pub rereads_max: usize,
+    /// Compressed generations that are inflated at a time for pulls, and as many for re-reads: each takes a core, up to
+    /// [`inflate::WINDOW_BYTES_MAX`] of memory, and its turn behind everything else.
+    pub inflations_max: usize,
     /// Inputs of this node; one more is declined.
     pub inputs_max: usize,
 }
@@ -87,6 +90,7 @@ impl Default for Limits {
             held_bytes_max: 256 << 20,
             held_bytes_per_task_max: 64 << 20,
             rereads_max: 4,
+            inflations_max: 1,
             inputs_max: 100_000,
         }
     }
@@ -231,6 +235,10 @@ struct Shared {
     pulls: Arc<Semaphore>,
     suspects: Arc<Semaphore>,
     rereads: Semaphore,
+    /// Taken where one is free, and kept over pulls.
+    inflations: Arc<Semaphore>,
+    /// Waited for. Apart from the other, whose holders may wait for an agent that those who wait here have taken.
+    reread_inflations: Arc<Semaphore>,
     counters: Counters,
     /// Becomes true when pulls under way are to end at once.
     stopping: watch::Sender<bool>,
@@ -243,6 +251,8 @@ impl Shared {
             pulls: Arc::new(Semaphore::new(limits.pulls_max)),
             suspects: Arc::new(Semaphore::new(limits.suspect_pulls_max)),
             rereads: Semaphore::new(limits.rereads_max),
+            inflations: Arc::new(Semaphore::new(limits.inflations_max)),
+            reread_inflations: Arc::new(Semaphore::new(limits.inflations_max)),
             config,
             registry: Mutex::default(),
             links: Links::default(),

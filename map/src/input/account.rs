@@ -25,6 +25,7 @@ struct Sent {
 }
 
 /// A monitor's part of a reading.
+#[derive(Clone)]
 pub(super) struct Account {
     /// Which monitor's shard.
     pub(super) id: TaskId,
@@ -267,6 +268,11 @@ impl Account {
     /// Whether the store has all that was counted.
     pub(super) fn is_told(&self) -> bool {
         self.touched.is_empty() && self.sent.values().all(|sent| sent.is_acked)
+    }
+
+    /// Whether nothing was counted so far.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.touched.is_empty() && self.sent.is_empty() && self.committed.is_empty()
     }
 
     /// Bytes held in windows, about.

@@ -1,5 +1,6 @@
 //! The generations of an input as a stream of pulls knows them: which are read, which are copies, which are gone.
 
+use super::archive::{Archive, State};
 use super::proof::Overlay;
 use super::reading::Reading;
 use crate::verdict::HostState;
@@ -56,8 +57,10 @@ pub(super) enum Held {
         /// Bytes that were read of the other one while they were the same.
         read_to: u64,
     },
-    /// It is compressed, and not read.
-    Compressed,
+    /// It is compressed.
+    Archive(Box<Archive>),
+    /// It is compressed in a way that is not read.
+    Unsupported,
 }
 
 /// How a file stands to another that begins with the same stamped line.
@@ -76,10 +79,34 @@ pub(super) enum Likeness {
 /// A reading whose file is gone, or was truncated in place.
 pub(super) struct Orphan {
     pub(super) reading: Box<Reading>,
-    mtime_ns: i64,
-    gone_at_ns: i64,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) mtime_ns: i64,
+    pub(super) gone_at_ns: i64,
     /// The loss that its going meant, if it did.
-    lost: Option<u64>,
+    pub(super) lost: Option<Loss>,
+}
+
+/// The number of a loss, and how it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// The file went: where it was compressed, what it was compressed to may prove the rest of its bytes.
+    Vanished(u64),
+    /// It was truncated in place, and nobody can say what was written between its copy and then (F7).
+    Truncated(u64),
+}
+
+impl Loss {
+    fn number(self) -> u64 {
+        match self {
+            Self::Vanished(number) | Self::Truncated(number) => number,
+        }
+    }
+}
+
+/// A file that went before anything was learned of it.
+pub(super) struct Gone {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) lost: u64,
 }
 
 /// All generations of an input.
@@ -91,6 +118,8 @@ pub(super) struct Generations {
     pub(super) lost: BTreeMap<u64, Lost>,
     /// How many there were.
     losses: u64,
+    /// Files that went before anything was learned of them.
+    pub(super) gone: Vec<Gone>,
 }
 
 /// A stretch of time of which bytes are gone.
@@ -116,25 +145,30 @@ pub(super) struct Moment {
 }
 
 impl Generation {
-    fn new(listed: Listed, t_ns: i64) -> Self {
+    fn new(listed: Listed, moment: Moment) -> Self {
         let fingerprint = match &listed.content {
             Content::Readable { fingerprint, .. } => *fingerprint,
             Content::NotLookedAt | Content::Unreadable(_) => fingerprint_of(&[]),
         };
-        let held = match listed.compression {
-            Compression::Plain => Held::Unread { tried_to: 0, why: None },
-            Compression::Gzip | Compression::Zstandard | Compression::Unsupported => Held::Compressed,
+        // What was written before the last snapshot stood in files that it saw.
+        let from_ns = moment
+            .before_ns
+            .map_or(moment.proved_ns, |before| before.saturating_sub(moment.delay_ns));
+        let held = match (listed.compression, Archive::new(listed.compression, from_ns)) {
+            (_, Some(archive)) => Held::Archive(Box::new(archive)),
+            (Compression::Plain, None) => Held::Unread { tried_to: 0, why: None },
+            (_, None) => Held::Unsupported,
         };
         Self {
             // Before it was first seen, only the file system knows when it grew.
-            grown_at_ns: listed.mtime_ns.min(t_ns),
+            grown_at_ns: listed.mtime_ns.min(moment.t_ns),
             listed,
             fingerprint,
             held,
             is_through: false,
             was_through: false,
             was_ever_through: false,
-            clock_ns: (t_ns, t_ns),
+            clock_ns: (moment.t_ns, moment.t_ns),
             is_behind: false,
         }
     }
@@ -155,7 +189,11 @@ impl Generation {
     pub(super) fn reading(&self) -> Option<&Reading> {
         match &self.held {
             Held::Reading(reading) => Some(reading),
-            Held::Unread { .. } | Held::Copy { .. } | Held::Compressed => None,
+            Held::Archive(archive) => match &archive.state {
+                State::Read(reading) => Some(reading),
+                _ => None,
+            },
+            Held::Unread { .. } | Held::Copy { .. } | Held::Unsupported => None,
         }
     }
 
@@ -163,13 +201,46 @@ impl Generation {
     pub(super) fn reading_mut(&mut self) -> Option<&mut Reading> {
         match &mut self.held {
             Held::Reading(reading) => Some(reading),
-            Held::Unread { .. } | Held::Copy { .. } | Held::Compressed => None,
+            Held::Archive(archive) => match &mut archive.state {
+                State::Read(reading) => Some(reading),
+                _ => None,
+            },
+            Held::Unread { .. } | Held::Copy { .. } | Held::Unsupported => None,
         }
+    }
+
+    /// The same, or one whose bytes are not verified yet.
+    fn any_reading_mut(&mut self) -> Option<&mut Reading> {
+        match &mut self.held {
+            Held::Reading(reading) => Some(reading),
+            Held::Archive(archive) => match &mut archive.state {
+                State::Inflating(work) => work.reading_mut(),
+                State::Read(reading) => Some(reading),
+                _ => None,
+            },
+            Held::Unread { .. } | Held::Copy { .. } | Held::Unsupported => None,
+        }
+    }
+
+    /// The same, to look at.
+    pub(super) fn any_reading(&self) -> Option<&Reading> {
+        if let Held::Archive(archive) = &self.held
+            && let State::Inflating(work) = &archive.state
+        {
+            return work.reading();
+        }
+        self.reading()
+    }
+
+    /// Whether it is stored as it was written.
+    pub(super) fn is_plain(&self) -> bool {
+        self.listed.compression == Compression::Plain
     }
 
     /// What the next snapshot is to compare it with.
     fn known(&self) -> Option<KnownGeneration> {
-        if self.fingerprint.length == 0 && self.listed.size > 0 {
+        // The agent looks at bytes as they are stored.
+        if !self.is_plain() || (self.fingerprint.length == 0 && self.listed.size > 0) {
             return None;
         }
         let tail = self.reading().and_then(Reading::tail_hash);
@@ -200,7 +271,7 @@ impl Generation {
 
     /// Whether no more is expected of it (F5): it was renamed, and rested for the delay.
     pub(super) fn is_finished(&self, t_ns: i64, delay_ns: i64) -> bool {
-        self.listed.role != Role::Live && t_ns.saturating_sub(self.grown_at_ns) >= delay_ns
+        !self.is_plain() || (self.listed.role != Role::Live && t_ns.saturating_sub(self.grown_at_ns) >= delay_ns)
     }
 
     /// Whether another stream holds the same of it.
@@ -211,7 +282,8 @@ impl Generation {
                     && ours.learned.reads_like(&theirs.learned)
                     && ours.can_adopt(theirs)
             }
-            (Held::Unread { .. }, Held::Unread { .. }) | (Held::Compressed, Held::Compressed) => true,
+            (Held::Unread { .. }, Held::Unread { .. }) | (Held::Unsupported, Held::Unsupported) => true,
+            (Held::Archive(ours), Held::Archive(theirs)) => ours.matches(theirs),
             (Held::Copy { key: ours, .. }, Held::Copy { key: theirs, .. }) => ours == theirs,
             _ => false,
         }
@@ -250,7 +322,7 @@ impl Generations {
                 _ if self.is_back(&listed) => self.restore(listed, moment),
                 Some(known) if is_replaced(&listed) => {
                     self.truncated(known, moment);
-                    Generation::new(listed, moment.t_ns)
+                    Generation::new(listed, moment)
                 }
                 Some(mut known) => {
                     known.update(listed, moment.t_ns);
@@ -287,9 +359,9 @@ impl Generations {
             .map(|(number, _)| *number)
             .collect();
         self.lost.retain(|number, _| !numbers.contains(number));
-        let is_of_it = |orphan: &Orphan| orphan.lost.is_some_and(|lost| numbers.contains(&lost));
+        let is_of_it = |orphan: &Orphan| orphan.lost.is_some_and(|lost| numbers.contains(&lost.number()));
         let place = self.orphans.iter().position(is_of_it);
-        let mut generation = Generation::new(listed, moment.t_ns);
+        let mut generation = Generation::new(listed, moment);
         if let Some(place) = place {
             generation.held = Held::Reading(self.orphans.remove(place).reading);
         }
@@ -297,9 +369,9 @@ impl Generations {
     }
 
     fn discover(&mut self, listed: Listed, moment: Moment) -> Generation {
-        let mut generation = Generation::new(listed, moment.t_ns);
-        if matches!(generation.held, Held::Compressed) {
-            self.note_compressed(&generation.listed, moment);
+        let mut generation = Generation::new(listed, moment);
+        if matches!(generation.held, Held::Unsupported) {
+            self.note_unsupported(&generation.listed, moment);
         }
         let identity = generation.listed.identity;
         let is_it = |lost: &&Lost| lost.missing.as_ref().is_some_and(|it| it.identity == identity);
@@ -329,8 +401,8 @@ impl Generations {
         }
     }
 
-    /// A compressed generation is not read: what stood in it is lost, unless it was read before it was compressed.
-    fn note_compressed(&mut self, listed: &Listed, moment: Moment) {
+    /// What stood in a generation that is not read is lost, unless it was read before it was compressed.
+    fn note_unsupported(&mut self, listed: &Listed, moment: Moment) {
         let second = |ns: i64| ns.div_euclid(SECOND_NS);
         let was_read = self
             .all
@@ -342,7 +414,10 @@ impl Generations {
             .any(|mtime_ns| second(*mtime_ns) == second(listed.mtime_ns));
         let written_ns = listed.mtime_ns.saturating_add(SECOND_NS);
         if !was_read && moment.before_ns.is_none() && written_ns > moment.proved_ns {
-            let detail = format!("{} is compressed, which is not read yet", listed.path);
+            let detail = format!(
+                "{} is compressed in a way that is not read: use gzip or zstd",
+                listed.path
+            );
             self.lose(moment.proved_ns, written_ns, detail, None);
         }
     }
@@ -379,12 +454,19 @@ impl Generations {
         let (from_ns, to_ns) = known.unread_span(moment);
         let detail = format!("{} was truncated in place", known.listed.path);
         let overlay = self.lose(from_ns, to_ns, detail, None);
-        self.orphan(known, moment, Some(overlay));
+        self.orphan(known, moment, Some(Loss::Truncated(overlay)));
     }
 
     fn vanished(&mut self, known: Generation, moment: Moment) {
+        if let Held::Archive(archive) = &known.held {
+            if let Some(unread) = archive.overlay(&known.listed) {
+                let detail = format!("{} was removed before it was read", known.listed.path);
+                self.lose(unread.from_ns, unread.to_ns, detail, None);
+            }
+            return self.orphan(known, moment, None);
+        }
         let rested = known.is_finished(moment.before_ns.unwrap_or(moment.t_ns), moment.delay_ns);
-        let is_copy = matches!(known.held, Held::Copy { .. } | Held::Compressed);
+        let is_copy = matches!(known.held, Held::Copy { .. } | Held::Unsupported);
         if is_copy || (rested && known.is_through) {
             return self.orphan(known, moment, None);
         }
@@ -395,13 +477,29 @@ impl Generations {
         );
         let missing = known.known();
         let overlay = self.lose(from_ns, to_ns, detail, missing);
-        self.orphan(known, moment, Some(overlay));
+        if known.reading().is_none() {
+            let fingerprint = known.fingerprint;
+            self.gone.push(Gone {
+                fingerprint,
+                lost: overlay,
+            });
+        }
+        self.orphan(known, moment, Some(Loss::Vanished(overlay)));
     }
 
-    fn orphan(&mut self, known: Generation, moment: Moment, lost: Option<u64>) {
-        if let Held::Reading(reading) = known.held {
+    fn orphan(&mut self, known: Generation, moment: Moment, lost: Option<Loss>) {
+        let reading = match known.held {
+            Held::Reading(reading) => Some(reading),
+            Held::Archive(archive) => match archive.state {
+                State::Read(reading) => Some(reading),
+                _ => None,
+            },
+            Held::Unread { .. } | Held::Copy { .. } | Held::Unsupported => None,
+        };
+        if let Some(reading) = reading {
             self.orphans.push(Orphan {
                 reading,
+                fingerprint: known.fingerprint,
                 mtime_ns: known.listed.mtime_ns,
                 gone_at_ns: moment.t_ns,
                 lost,
@@ -412,6 +510,9 @@ impl Generations {
     /// A generation of this key and size, just learned: goes on with what is left of a generation that is gone, if it
     /// is its copy.
     pub(super) fn adopt(&mut self, index: usize, key: u64, moment: Moment) -> bool {
+        if self.adopt_unpacked(index, key) {
+            return true;
+        }
         let listed = &self.all[index].listed;
         let (size, birth_ns) = (listed.size, listed.identity.birth_ns);
         let since_ns = moment.before_ns.unwrap_or(i64::MIN);
@@ -421,7 +522,7 @@ impl Generations {
         let Some(place) = place else { return false };
         let orphan = self.orphans.remove(place);
         if let (Some(lost), Some(birth_ns)) = (orphan.lost, birth_ns)
-            && let Some(lost) = self.lost.get_mut(&lost)
+            && let Some(lost) = self.lost.get_mut(&lost.number())
         {
             // Until the copy was made, its original was still whole.
             lost.overlay.from_ns = lost.overlay.from_ns.max(birth_ns.saturating_sub(moment.delay_ns));
@@ -448,7 +549,11 @@ impl Generations {
         let mut others = others.map(|(_, other)| other);
         let twin = others.find(|other| other.reading().is_some_and(|reading| reading.learned.key == key));
         let Some(twin) = twin else { return Likeness::Unlike };
-        if is_copy(&one.listed, &twin.listed) {
+        // The agent compares no plain file with what an archive holds. One that begins as that does is a copy: until it
+        // is as long, if it is being unpacked, then it is adopted; and for good if it stays shorter.
+        let is_shorter = one.fingerprint.length < twin.fingerprint.length;
+        let is_unpacked = !twin.is_plain() && (is_shorter || one.fingerprint == twin.fingerprint);
+        if is_unpacked || is_copy(&one.listed, &twin.listed) {
             return Likeness::Copy;
         }
         if twin.unreadable().is_some() {
@@ -471,6 +576,10 @@ impl Generations {
         let Some(twin) = self.all.iter().position(is_twin) else {
             return false;
         };
+        // Sizes of archives are those of what they hold compressed.
+        if !self.all[index].is_plain() || !self.all[twin].is_plain() {
+            return false;
+        }
         let size = self.all[index].listed.size;
         let fits = |reading: &Reading| reading.read_to() <= size;
         if size <= self.all[twin].listed.size || !self.all[twin].reading().is_some_and(fits) {
@@ -498,12 +607,15 @@ impl Generations {
     }
 
     fn clear_orphans(&mut self, moment: Moment) {
+        let is_pending = self.is_any_pending();
         self.orphans.retain(|orphan| {
-            let is_told = orphan.reading.accounts.iter().all(super::account::Account::is_told);
-            !is_told || moment.t_ns.saturating_sub(orphan.gone_at_ns) < moment.delay_ns
+            is_pending || !orphan.reading.is_told() || moment.t_ns.saturating_sub(orphan.gone_at_ns) < moment.delay_ns
         });
         let excess = self.orphans.len().saturating_sub(ORPHANS_MAX);
         self.orphans.drain(..excess);
+        let excess = self.gone.len().saturating_sub(ORPHANS_MAX);
+        self.gone.drain(..excess);
+        self.gone.retain(|gone| self.lost.contains_key(&gone.lost));
     }
 
     /// Whether another stream has read the same bytes of the same files, so that its accounts can go on here.
@@ -545,6 +657,12 @@ impl Generations {
     /// Every reading, of files that are there and of those that are gone.
     pub(super) fn readings_mut(&mut self) -> impl Iterator<Item = &mut Reading> {
         let here = self.all.iter_mut().filter_map(Generation::reading_mut);
+        here.chain(self.orphans.iter_mut().map(|orphan| &mut *orphan.reading))
+    }
+
+    /// The same, and those whose bytes are not verified yet.
+    pub(super) fn any_readings_mut(&mut self) -> impl Iterator<Item = &mut Reading> {
+        let here = self.all.iter_mut().filter_map(Generation::any_reading_mut);
         here.chain(self.orphans.iter_mut().map(|orphan| &mut *orphan.reading))
     }
 }

@@ -29,7 +29,7 @@ const PULL_BYTES_MAX: u64 = 32 << 20;
 /// Files up to this size are read from their beginning: a search would read as much.
 const WHOLE_BYTES_MAX: u64 = 1 << 20;
 /// Samples tried one after the other for a format before a file is called unstamped: 4 MiB of head.
-const SAMPLES_MAX: u64 = 64;
+pub(super) const SAMPLES_MAX: u64 = 64;
 /// Growth without a stamp after which a new format is looked for, and the host is `unstamped` (F8).
 pub(super) const BARREN_BYTES: u64 = SAMPLE_BYTES as u64;
 /// Listings in a row that did not hold still before that is said.
@@ -42,7 +42,7 @@ pub(super) struct Pull<'p, P> {
     pub(super) pulled: &'p mut Pulled,
     /// Bytes that may still be fetched.
     budget: u64,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
 }
 
 /// Why a pull got no further.
@@ -96,14 +96,19 @@ impl<'p, P: Port> Pull<'p, P> {
         tail: Option<TailHash>,
     ) -> Result<RangeEnd, Stop> {
         let generation = &stream.generations.all[index];
-        let request = RangeRequest {
+        self.fetch_range(RangeRequest {
             path: generation.listed.path.clone(),
             identity: generation.listed.identity,
             fingerprint: generation.fingerprint,
             tail,
             offset: range.start,
             length: range.end - range.start,
-        };
+        })
+        .await
+    }
+
+    /// The same, as it is asked for.
+    pub(super) async fn fetch_range(&mut self, request: RangeRequest) -> Result<RangeEnd, Stop> {
         self.buffer.clear();
         let end = self.port.fetch(request, &mut self.buffer).await?;
         self.pulled.bytes += self.buffer.len() as u64;
@@ -113,6 +118,11 @@ impl<'p, P: Port> Pull<'p, P> {
             RangeOutcome::Refused(problem) => Err(Stop::refused(problem)),
             _ => Err(Stop::Again),
         }
+    }
+
+    /// Whether it has brought all that one pull may.
+    pub(super) fn is_spent(&self) -> bool {
+        self.budget == 0
     }
 }
 
@@ -152,6 +162,10 @@ impl Stream {
                 }
             }
         }
+        for index in self.generations.by_age() {
+            self.advance_archive(index, pull, moment).await?;
+        }
+        self.generations.settle_seams(moment);
         match in_the_way {
             Some(stop) => Err(stop),
             None => Ok(t_ns),
@@ -160,6 +174,10 @@ impl Stream {
 
     fn begin_moment(&mut self, t_ns: i64) -> Moment {
         self.delay.begin(t_ns);
+        self.moment(t_ns)
+    }
+
+    pub(super) fn moment(&self, t_ns: i64) -> Moment {
         Moment {
             t_ns,
             before_ns: self.last_t_ns,
@@ -215,7 +233,8 @@ impl Stream {
             }));
         }
         match &generation.held {
-            Held::Compressed => {
+            // Compressed ones are read when all others are; what they hold back is said of its own windows alone.
+            Held::Archive(_) | Held::Unsupported => {
                 generation.is_through = true;
                 return Ok(());
             }
@@ -268,10 +287,14 @@ impl Stream {
             Likeness::Undecided => return Ok(()),
             Likeness::Apart => learned.key = apart(key, self.generations.all[index].listed.identity),
         }
+        let listed = &self.generations.all[index].listed;
         if let Some(inherited) = self.inherited.iter().find(|inherited| inherited.key == learned.key) {
             learned = inherited.clone();
-        } else if let Some(kept) = self.kept(index, &learned, pull)? {
-            learned = kept;
+        } else {
+            let known = self.circumstances(pull.key, listed.mtime_ns)?;
+            learned = self
+                .kept(&learned, &pull.buffer, listed.size, pull.key, &known)
+                .unwrap_or(learned);
         }
         let offset = self.landing(index, &learned, moment.from_ns, pull).await?;
         let mut reading = Reading::new(learned, offset);
@@ -329,26 +352,30 @@ impl Stream {
         Ok(None)
     }
 
-    /// What was kept of a generation whose head was just fetched, if that has no more to teach since.
-    fn kept<P>(&self, index: usize, learned: &Learned, pull: &Pull<'_, P>) -> Result<Option<Learned>, Stop> {
-        let listed = &self.generations.all[index].listed;
+    /// What was kept of a generation, if that has no more to teach since. `sample` is the block that just taught what
+    /// is learned, of a file of this size.
+    pub(super) fn kept(
+        &self,
+        learned: &Learned,
+        sample: &[u8],
+        size: u64,
+        key: &InputKey,
+        known: &Circumstances,
+    ) -> Option<Learned> {
         let profiles = self.subscribed.iter().flat_map(|it| it.subscription.profiles.iter());
-        let of_it = profiles.filter(|kept| kept.generation == learned.key && kept.sample_bytes <= listed.size);
-        let Some(kept) = of_it.max_by_key(|kept| kept.version) else {
-            return Ok(None);
-        };
-        let known = self.circumstances(pull.key, listed.mtime_ns)?;
-        if pull.key.timezone.is_some() && kept.stamps.zone != known.stamp_zone {
-            return Ok(None);
+        let of_it = profiles.filter(|kept| kept.generation == learned.key && kept.sample_bytes <= size);
+        let kept = of_it.max_by_key(|kept| kept.version)?;
+        if key.timezone.is_some() && kept.stamps.zone != known.stamp_zone {
+            return None;
         }
         // The sample ends where it was learned to; it began with a block of its own.
         let block = learned.sample_bytes.saturating_sub(1) / SAMPLE_BYTES as u64 * SAMPLE_BYTES as u64;
-        let lines = whole_lines(&pull.buffer, block);
-        let kept = Learned::from_kept(kept, &pull.buffer[lines.clone()], block + lines.start as u64, &known);
-        Ok(kept.filter(|kept| !kept.wants_more(listed.size) || kept.version() >= learned.version()))
+        let lines = whole_lines(sample, block);
+        let kept = Learned::from_kept(kept, &sample[lines.clone()], block + lines.start as u64, known);
+        kept.filter(|kept| !kept.wants_more(size) || kept.version() >= learned.version())
     }
 
-    fn circumstances(&self, key: &InputKey, written_ns: i64) -> Result<Circumstances, Stop> {
+    pub(super) fn circumstances(&self, key: &InputKey, written_ns: i64) -> Result<Circumstances, Stop> {
         let format = key.timestamp.as_deref().map(Format::parse_override).transpose();
         let format = format.map_err(|error| Stop::condition(HostState::Unstamped, format!("timestamp: {error}")))?;
         let (zone, stamp_zone) = match (&key.timezone, &self.zone) {
@@ -459,18 +486,24 @@ impl Stream {
             Held::Unread { tried_to: 0, why: None },
         );
         let Held::Reading(old) = held else { return };
+        let reading = self.read_again(*old, learned, offset, &family);
+        self.generations.all[index].held = Held::Reading(Box::new(reading));
+    }
+
+    /// A reading in the place of another one, by another profile.
+    pub(super) fn read_again(&mut self, old: Reading, learned: Learned, offset: u64, family: &str) -> Reading {
         let mut reading = Reading::new(learned, offset);
         for account in old.into_accounts() {
             let subscribed = self
                 .subscribed
                 .iter()
                 .find(|subscribed| subscribed.subscription.id == account.id);
-            let engine = subscribed.and_then(|subscribed| self.refused.engine(subscribed, &reading.learned, &family));
+            let engine = subscribed.and_then(|subscribed| self.refused.engine(subscribed, &reading.learned, family));
             reading
                 .accounts
                 .extend(engine.map(|engine| account.restarted(engine, offset == 0)));
         }
-        self.generations.all[index].held = Held::Reading(Box::new(reading));
+        reading
     }
 
     /// Fetches what is there beyond what was read.
@@ -524,7 +557,7 @@ impl Stream {
     }
 
     /// Whether all that anybody asks of a generation is read: a record lies behind the last window and the bound (P2).
-    fn has_enough(&self, reading: &Reading) -> bool {
+    pub(super) fn has_enough(&self, reading: &Reading) -> bool {
         let until = |subscribed: &Subscribed| subscribed.subscription.until_ns;
         let Some(until_ns) = self.subscribed.iter().map(until).max().flatten() else {
             return false;
@@ -566,7 +599,7 @@ impl Stream {
 
 /// The whole lines of a sample that begins at an offset of its file: those of the file's beginning, or the ones after
 /// the first line end. A sample that is full and has no line end is a line of its own.
-fn whole_lines(sample: &[u8], offset: u64) -> Range<usize> {
+pub(super) fn whole_lines(sample: &[u8], offset: u64) -> Range<usize> {
     let from = match offset {
         0 => 0,
         _ => memchr::memchr(b'\n', sample).map_or(sample.len(), |at| at + 1),
@@ -579,7 +612,7 @@ fn whole_lines(sample: &[u8], offset: u64) -> Range<usize> {
 }
 
 /// A key for a file that begins as another one does, and is not its copy.
-fn apart(key: u64, identity: Identity) -> u64 {
+pub(super) fn apart(key: u64, identity: Identity) -> u64 {
     let mut hash = Xxh3::new();
     hash.update(&key.to_le_bytes());
     hash.update(&identity.device.to_le_bytes());
@@ -612,7 +645,7 @@ impl Refused {
     }
 
     /// A monitor's account of a reading that begins, unless its fields can't be cut.
-    fn track(&mut self, subscribed: &Subscribed, reading: &Reading, family: &str) -> Option<Account> {
+    pub(super) fn track(&mut self, subscribed: &Subscribed, reading: &Reading, family: &str) -> Option<Account> {
         let engine = self.engine(subscribed, &reading.learned, family)?;
         let subscription = &subscribed.subscription;
         let asked = subscription.from_ns..subscription.until_ns.unwrap_or(i64::MAX);

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 const NEWEST_STAMPS: usize = 8;
 
 /// A generation, from where reading began to where it got.
+#[derive(Clone)]
 pub(super) struct Reading {
     pub(super) learned: Learned,
     pub(super) accounts: Vec<Account>,
@@ -25,6 +26,9 @@ pub(super) struct Reading {
     tail: Vec<u8>,
     grown: Grown,
     has_records: bool,
+    /// Stamp of the first record, and the greatest of all, good or not.
+    first_ns: Option<i64>,
+    greatest_ns: Option<i64>,
     /// Stretches without stamps before this were searched for a new format.
     pub(super) searched_to: u64,
 }
@@ -54,6 +58,8 @@ impl Reading {
             accounts: Vec::new(),
             grown: Grown::default(),
             has_records: false,
+            first_ns: None,
+            greatest_ns: None,
             searched_to: 0,
             learned,
         }
@@ -129,6 +135,8 @@ impl Reading {
         let first = closed.partition_point(|record| record.offset < known_to);
         let open = self.reader.open().filter(|record| record.offset >= known_to);
         for stamp in closed[first..].iter().chain(open).map(|record| record.stamp) {
+            self.first_ns.get_or_insert(stamp);
+            self.greatest_ns = self.greatest_ns.max(Some(stamp));
             self.grown.least_ns = Some(self.grown.least_ns.map_or(stamp, |least| least.min(stamp)));
             if self.grown.newest_ns.len() == NEWEST_STAMPS {
                 self.grown.newest_ns.pop_front();
@@ -136,6 +144,30 @@ impl Reading {
             self.grown.newest_ns.push_back(stamp);
         }
         self.has_records |= self.grown.least_ns.is_some();
+    }
+
+    /// Whether its log went on here where another generation ended: all records of that one are older than the first of
+    /// this one, which was read from its beginning. So a writer that had it open has moved on.
+    pub(super) fn continues(&self, other: &Self) -> bool {
+        self.reads_head()
+            && self
+                .first_ns
+                .is_some_and(|first| other.greatest_ns.is_none_or(|last| last <= first))
+    }
+
+    /// Whether it began before the last record of another one, and after its first: a writer had that one open still.
+    pub(super) fn began_within(&self, other: &Self) -> bool {
+        self.reads_head() && self.first_ns > other.first_ns && self.first_ns < other.greatest_ns
+    }
+
+    /// Whether the store has all that was counted.
+    pub(super) fn is_told(&self) -> bool {
+        self.accounts.iter().all(Account::is_told)
+    }
+
+    /// Whether nothing was counted so far.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.accounts.iter().all(Account::is_untouched)
     }
 
     /// What came since this was asked last.

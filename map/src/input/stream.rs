@@ -166,7 +166,8 @@ impl Stream {
         // Also where a pull broke off: what it committed must not stand in a scratch of before as well.
         self.count_tails(self.last_t_ns.unwrap_or(t_ns));
         self.note_ahead(t_ns);
-        pulled.unread |= !is_new || self.generations.all.iter().any(|generation| !generation.is_through);
+        let is_unread = self.generations.all.iter().any(|generation| !generation.is_through);
+        pulled.unread |= !is_new || is_unread || self.generations.is_any_pending();
         pulled.trouble = condition
             .clone()
             .map(|(state, detail)| (state, detail.unwrap_or_default()));
@@ -241,7 +242,7 @@ impl Stream {
                     );
                     Some((&generation.listed.path, why))
                 }
-                Held::Unread { .. } | Held::Copy { .. } | Held::Compressed => None,
+                Held::Unread { .. } | Held::Copy { .. } | Held::Archive(_) | Held::Unsupported => None,
             });
         let unstamped = unstamped.map(|(path, why)| format!("{path}: {why}"));
         if let Some(why) = unstamped.or_else(|| self.fruitless()) {
@@ -373,8 +374,12 @@ impl Stream {
             until_ns: subscribed.subscription.until_ns.unwrap_or(i64::MAX),
             length_ns,
         };
-        let lost = self.generations.lost.values().map(|lost| &lost.overlay);
-        let overlays: Vec<Overlay> = lost.chain(&self.ahead).cloned().collect();
+        let overlays: Vec<Overlay> = self
+            .generations
+            .overlays(self.moment(t_ns))
+            .into_iter()
+            .chain(self.ahead.clone())
+            .collect();
         let upto_ns = t_ns.saturating_sub(grace_ns);
         let told = verdicts(
             asked,
@@ -467,7 +472,7 @@ impl Stream {
 
     /// The store has these cells.
     pub(super) fn acked(&mut self, id: &TaskId, cells: &[(i64, u64, CellVersion)]) {
-        for reading in self.generations.readings_mut() {
+        for reading in self.generations.any_readings_mut() {
             let key = reading.learned.key;
             let Some(account) = reading.account_mut(id) else {
                 continue;
@@ -482,7 +487,7 @@ impl Stream {
     pub(super) fn unsubscribe(&mut self, id: &TaskId) {
         self.subscribed.retain(|subscribed| subscribed.subscription.id != *id);
         self.refused.forget(id);
-        for reading in self.generations.readings_mut() {
+        for reading in self.generations.any_readings_mut() {
             reading.accounts.retain(|account| account.id != *id);
         }
     }
@@ -507,7 +512,7 @@ impl Stream {
         let until_ns = new.until_ns.unwrap_or(i64::MAX);
         for account in self
             .generations
-            .readings_mut()
+            .any_readings_mut()
             .filter_map(|reading| reading.account_mut(&new.id))
         {
             account.ask_until(until_ns);
@@ -528,7 +533,7 @@ impl Stream {
 
     /// Bytes held in windows, about.
     pub(super) fn held_bytes(&self) -> usize {
-        let here = self.generations.all.iter().filter_map(Generation::reading);
+        let here = self.generations.all.iter().filter_map(Generation::any_reading);
         let readings = here.chain(self.generations.orphans.iter().map(|orphan| &*orphan.reading));
         readings
             .flat_map(|reading| &reading.accounts)

@@ -4,7 +4,7 @@
 //! half way: the connection's deadlines end it, and so the reader's state is whole at any time.
 
 use super::Shared;
-use super::port::{AgentLink, AgentPort, Reach};
+use super::port::{AgentLink, AgentPort, Inflations, Reach};
 use super::registry::{Found, grace_ns};
 use super::schedule::{Offset, Rhythm};
 use super::source::{Source, SourceKey, SourceShared, Wanted};
@@ -12,7 +12,7 @@ use super::verdicts::Missing;
 use crate::input::{Pulled, Subscription};
 use crate::protocol::{HostReport, TaskId};
 use crate::verdict::{HostState, Stage};
-use lika::actor::{Actor, Context, Failure, Handler, Message, Options, RestartLimit};
+use lika::actor::{Actor, Context, Failure, Handler, Message, Options, ProgressHandle, RestartLimit};
 use lika::seam::Backoff;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ impl SourceActor {
         let link = node.links.link(&node, shared.key.address());
         Self {
             source: Source::new(&shared.key),
-            port: AgentPort::new(Arc::clone(&link), None),
+            port: port(&node, &link, None),
             link,
             told: BTreeMap::new(),
             rhythms: Vec::new(),
@@ -260,6 +260,11 @@ impl SourceActor {
     }
 }
 
+fn port(node: &Shared, link: &Arc<AgentLink>, progress: Option<ProgressHandle>) -> AgentPort {
+    let inflations = Inflations::IfFree(Arc::clone(&node.inflations));
+    AgentPort::new(Arc::clone(link), inflations, progress)
+}
+
 /// Whether a reader need not be told of a subscription.
 fn is_same(told: &Arc<Subscription>, wanted: &Arc<Subscription>) -> bool {
     let fixed = |subscription: &Subscription| {
@@ -299,7 +304,7 @@ impl Actor for SourceActor {
     }
 
     async fn started(&mut self, context: &mut Context<Self>) -> Result<(), Failure> {
-        self.port = AgentPort::new(Arc::clone(&self.link), Some(context.progress_handle()));
+        self.port = port(&self.node, &self.link, Some(context.progress_handle()));
         if context.fence().generation() > 0 {
             let why = Missing {
                 state: HostState::Timeout,

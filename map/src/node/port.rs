@@ -6,7 +6,7 @@
 
 use super::Shared;
 use super::source::lock;
-use crate::input::{Port, PortError};
+use crate::input::{Port, PortError, Turn};
 use crate::verdict::HostState;
 use agent::binding::{AgentProtocol, RangeProtocol};
 use agent::protocol::{Answer, PROTOCOL_VERSION, RangeEnd, RangeRequest, Request, RequestBody};
@@ -137,9 +137,19 @@ impl Links {
     }
 }
 
+/// How leave to inflate is got.
+#[derive(Clone)]
+pub(super) enum Inflations {
+    /// If it is free; else the next pull tries again.
+    IfFree(Arc<Semaphore>),
+    /// By waiting for it.
+    InTurn(Arc<Semaphore>),
+}
+
 /// Asks one agent for one input.
 pub(super) struct AgentPort {
     link: Arc<AgentLink>,
+    inflations: Inflations,
     /// What made the present pull fail.
     trouble: Option<PortError>,
     /// Shows that an actor's pull gets on.
@@ -147,9 +157,10 @@ pub(super) struct AgentPort {
 }
 
 impl AgentPort {
-    pub(super) fn new(link: Arc<AgentLink>, progress: Option<ProgressHandle>) -> Self {
+    pub(super) fn new(link: Arc<AgentLink>, inflations: Inflations, progress: Option<ProgressHandle>) -> Self {
         Self {
             link,
+            inflations,
             trouble: None,
             progress,
         }
@@ -211,6 +222,14 @@ impl Port for AgentPort {
     async fn fetch(&mut self, request: RangeRequest, into: &mut Vec<u8>) -> Result<RangeEnd, PortError> {
         let end = self.link.unless_stopping(self.range(&request, into)).await;
         self.note(end)
+    }
+
+    async fn inflation(&mut self) -> Option<Turn> {
+        let permit = match &self.inflations {
+            Inflations::IfFree(free) => Arc::clone(free).try_acquire_owned().ok(),
+            Inflations::InTurn(turns) => Arc::clone(turns).acquire_owned().await.ok(),
+        };
+        permit.map(Turn::from)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading some windows of some hosts anew, apart from the stream and from the actors that do it.
 
 use super::Shared;
-use super::port::AgentPort;
+use super::port::{AgentPort, Inflations};
 use crate::definition::Compiled;
 use crate::input::{InputKey, Port, Subscription, reread};
 use crate::node::registry::{input_key, labels};
@@ -81,7 +81,8 @@ async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> H
         until_ns: Some(windows.to_ns),
     };
     let now_ns = node.config.clock.wall().0;
-    begin(&key, subscription, &mut AgentPort::new(link, None), now_ns).await
+    let inflations = Inflations::InTurn(Arc::clone(&node.reread_inflations));
+    begin(&key, subscription, &mut AgentPort::new(link, inflations, None), now_ns).await
 }
 
 async fn begin<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, now_ns: i64) -> HostReport {
