@@ -7,9 +7,9 @@
 //! - `learn` of a generation how it is read, `reading` splits its bytes once for all monitors, an `account` is
 //!   what one monitor counted of it;
 //! - `generation` tells who was renamed, copied, truncated, removed (F5 to F7); an `archive` is a compressed one, which
-//!   `unpack` pulls and an `inflating` turns into the bytes that were written, `archives` tells those apart;
-//! - `pull` holds the conversation with the agent; `proof` says when a host is ok for a window (P1 to P4); `stream` ties
-//!   them together.
+//!   `unpack` pulls and an `inflating` turns into the bytes that were written; `archives` looks at all of them;
+//! - `pull` holds the conversation with the agent; `proof` says when a host is ok for a window (P1 to P4); `stream`
+//!   ties them together.
 
 mod account;
 mod archive;

@@ -4,15 +4,11 @@
 
 mod scene;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use map::partial::WindowPartial;
 use map::verdict::HostState;
-use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-use scene::{Kept, S, START_NS, Scene, stamp};
+use scene::{Kept, S, START_NS, Scene, gzip, stamp, zstd};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::ops::Range;
 
 const MONITOR: &str = "select count(), sum(x) parse logfmt every 5s lateness 10s";
@@ -31,16 +27,6 @@ fn text(seconds: Range<i64>) -> String {
 
 fn write(scene: &Scene, name: &str, seconds: Range<i64>) {
     scene.append(name, &text(seconds));
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(bytes).expect("memory takes all");
-    encoder.finish().expect("memory takes all")
-}
-
-fn zstd(bytes: &[u8]) -> Vec<u8> {
-    compress_to_vec(bytes, CompressionLevel::Fastest)
 }
 
 /// A file written just now, or as long ago as another one: compressors keep the time.

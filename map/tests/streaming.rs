@@ -33,6 +33,19 @@ enum Action {
     Rotate,
     /// A second monitor comes, and reads from the beginning.
     Subscribe,
+    /// A generation is compressed.
+    Compress(usize, Compressor),
+}
+
+/// Who compresses, and how far it got.
+#[derive(Debug, Clone, Copy)]
+enum Compressor {
+    Gzip,
+    Zstandard,
+    /// The source stands beside the beginning of its archive.
+    GzipAtWork,
+    /// The source stands beside its archive.
+    GzipKeeps,
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -50,7 +63,13 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Away),
         1 => Just(Action::Rotate),
         1 => Just(Action::Subscribe),
+        2 => (0..3_usize, compressor()).prop_map(|(which, how)| Action::Compress(which, how)),
     ]
+}
+
+fn compressor() -> impl Strategy<Value = Compressor> {
+    use Compressor::{Gzip, GzipAtWork, GzipKeeps, Zstandard};
+    prop_oneof![3 => Just(Gzip), 2 => Just(Zstandard), 1 => Just(GzipAtWork), 1 => Just(GzipKeeps)]
 }
 
 struct Run {
@@ -107,6 +126,7 @@ impl Run {
                 self.scene.port.away = None;
             }
             Action::Rotate => self.rotate(),
+            Action::Compress(which, how) => self.compress(*which, *how),
             Action::Subscribe => {
                 let second = "select count() parse logfmt every 5s lateness 10s";
                 self.scene
@@ -125,11 +145,58 @@ impl Run {
             self.line(" x=1\n");
         }
         for number in (1..=self.rotations).rev() {
-            let from = self.scene.path(&format!("app.log.{number}"));
-            fs::rename(from, self.scene.path(&format!("app.log.{}", number + 1))).expect("renames");
+            for ending in ["", ".gz", ".zst"] {
+                let from = self.scene.path(&format!("app.log.{number}{ending}"));
+                let to = self.scene.path(&format!("app.log.{}{ending}", number + 1));
+                // It has that form or another.
+                let _absent = fs::rename(from, to);
+            }
         }
         fs::rename(self.scene.path("app.log"), self.scene.path("app.log.1")).expect("renames");
         self.rotations += 1;
+    }
+
+    /// Compresses one of the plain generations, as far as that got.
+    fn compress(&mut self, which: usize, how: Compressor) {
+        let names = self.scene.names();
+        let plain = |name: &&String| name.starts_with("app.log.") && !name.ends_with(".gz") && !name.ends_with(".zst");
+        let plain: Vec<&String> = names.iter().filter(plain).collect();
+        let Some(name) = plain.get(which) else { return };
+        let path = self.scene.path(name);
+        let bytes = fs::read(&path).expect("reads");
+        let written = fs::metadata(&path).and_then(|it| it.modified()).expect("is there");
+        let gzip = scene::gzip(&bytes);
+        let (ending, compressed) = match how {
+            Compressor::Gzip | Compressor::GzipKeeps => ("gz", gzip),
+            Compressor::GzipAtWork => ("gz", gzip[..gzip.len() / 2].to_vec()),
+            Compressor::Zstandard => ("zst", scene::zstd(&bytes)),
+        };
+        let archive = self.scene.path(&format!("{name}.{ending}"));
+        fs::write(&archive, compressed).expect("writes");
+        let file = fs::File::options().write(true).open(&archive).expect("opens");
+        file.set_modified(written).expect("sets the time");
+        if let Compressor::Gzip | Compressor::Zstandard = how {
+            fs::remove_file(&path).expect("removes");
+            // What was left of another attempt goes with it.
+            let other = if ending == "gz" { "zst" } else { "gz" };
+            let _absent = fs::remove_file(self.scene.path(&format!("{name}.{other}")));
+        }
+    }
+
+    /// Compressors end what they have begun.
+    fn finish_compressing(&self) {
+        for name in self.scene.names() {
+            if let (Some(_), Ok(bytes)) = (
+                name.strip_suffix(".gz"),
+                fs::read(self.scene.path(name.trim_end_matches(".gz"))),
+            ) {
+                let archive = self.scene.path(&name);
+                let written = fs::metadata(&archive).and_then(|it| it.modified()).expect("is there");
+                fs::write(&archive, scene::gzip(&bytes)).expect("writes");
+                let file = fs::File::options().write(true).open(&archive).expect("opens");
+                file.set_modified(written).expect("sets the time");
+            }
+        }
     }
 
     /// A pull, and the promise: every window that is called ok is what the files hold now.
@@ -178,6 +245,7 @@ proptest! {
         if run.half {
             run.line(" x=1\n");
         }
+        run.finish_compressing();
         // Everything that can be known is known after a while.
         run.scene.time.pass(1200 * S);
         run.pull();

@@ -8,7 +8,8 @@ use super::inflating::Inflating;
 use super::proof::Overlay;
 use super::reading::Reading;
 use crate::verdict::HostState;
-use agent::protocol::{Compression, Generation as Listed};
+use agent::content::fingerprint_of;
+use agent::protocol::{Compression, Fingerprint, Generation as Listed};
 use inflate::{Kind, Outcome};
 
 /// No stamp is taken that is further ahead of the clock (P4), so no record of a file lies further behind its last
@@ -25,6 +26,8 @@ pub(super) struct Archive {
     looked_at: Option<(u64, i64)>,
     /// Another file that begins as this one does is known not to be its source.
     pub(super) is_apart: bool,
+    /// The first bytes that it inflates to, as many as a fingerprint covers.
+    pub(super) head: Vec<u8>,
     /// The loss that the going of its source meant: bytes may have been written to that after it was compressed.
     pub(super) seam: Option<u64>,
 }
@@ -112,6 +115,7 @@ impl Archive {
             from_ns,
             looked_at: None,
             is_apart: false,
+            head: Vec::new(),
             seam: None,
         })
     }
@@ -163,6 +167,12 @@ impl Archive {
     /// Whether bytes of it are still to be read.
     pub(super) fn is_pending(&self) -> bool {
         matches!(self.state, State::Waiting(_) | State::Inflating(_))
+    }
+
+    /// Whether it begins with the bytes that a fingerprint is of.
+    pub(super) fn begins_as(&self, of: Fingerprint) -> bool {
+        let head = self.head.get(..of.length as usize);
+        head.is_some_and(|head| !head.is_empty() && fingerprint_of(head) == of)
     }
 
     /// Whether bytes of it may be of a stretch of time, and are still to be read.

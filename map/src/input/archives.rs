@@ -5,7 +5,8 @@ use super::generation::{Generation, Generations, Held, Loss, Moment, Orphan};
 use super::proof::Overlay;
 use super::reading::Reading;
 use crate::verdict::HostState;
-use agent::protocol::{Fingerprint, Role};
+use agent::content::fingerprint_of;
+use agent::protocol::{COPY_HEAD_BYTES, Fingerprint, Role};
 use agent::rotation::compression_of;
 
 impl Generations {
@@ -81,7 +82,7 @@ impl Generations {
 
     /// One was read to its end, or as far as it can be; `head` is of its inflated bytes, `gone` the loss of a file that
     /// begins so, if nothing was learned of that.
-    pub(super) fn archive_ended(&mut self, index: usize, state: State, head: Fingerprint, gone: Option<u64>) {
+    pub(super) fn archive_ended(&mut self, index: usize, state: State, head: Vec<u8>, gone: Option<u64>) {
         let key = match &state {
             State::Read(reading) => Some(reading.learned.key),
             _ => None,
@@ -92,7 +93,8 @@ impl Generations {
         };
         archive.ended(&generation.listed, state);
         let Some(key) = key else { return };
-        generation.fingerprint = head;
+        archive.head = head;
+        generation.fingerprint = fingerprint_of(&archive.head);
         let source = self.orphans.iter().position(|orphan| orphan.reading.learned.key == key);
         let seam = match source.map(|source| self.orphans.remove(source)) {
             Some(orphan) => orphan.vanished(),
@@ -195,17 +197,29 @@ impl Generations {
                 .any(|other| other.listed.path == source && other.is_plain() && other.is_through)
     }
 
+    /// Whether a plain file is what an archive holds, or its beginning: it begins as that does, and there is enough of
+    /// it to say so, or it is called so.
+    pub(super) fn is_unpacked(&self, index: usize, source: usize, fingerprint: Fingerprint) -> bool {
+        let has_head = self
+            .archive(source)
+            .is_some_and(|archive| archive.begins_as(fingerprint));
+        has_head && (fingerprint.length as usize >= COPY_HEAD_BYTES || self.is_named_after(source, index))
+    }
+
+    /// Whether an archive has the name that a compressor gives to a file's.
+    pub(super) fn is_named_after(&self, archive: usize, source: usize) -> bool {
+        compression_of(&self.all[archive].listed.path).0 == self.all[source].listed.path
+    }
+
     /// A plain file that begins as an archive does which is read, and is at least as long: it was unpacked, and may go
     /// on. It takes over what was read.
     pub(super) fn adopt_unpacked(&mut self, index: usize, key: u64) -> bool {
         let (fingerprint, size) = (self.all[index].fingerprint, self.all[index].listed.size);
-        let is_source = |generation: &Generation| {
-            let reading = generation
-                .reading()
-                .filter(|_| !generation.is_plain() && generation.fingerprint == fingerprint);
-            reading.is_some_and(|reading| reading.learned.key == key && reading.read_to() <= size)
+        let is_source = |source: &usize| {
+            let reading = self.all[*source].reading().filter(|reading| reading.learned.key == key);
+            reading.is_some_and(|reading| reading.read_to() <= size) && self.is_unpacked(index, *source, fingerprint)
         };
-        let Some(source) = self.all.iter().position(is_source) else {
+        let Some(source) = (0..self.all.len()).find(is_source) else {
             return false;
         };
         let Some(reading) = self.take_read(source) else {

@@ -546,14 +546,13 @@ impl Generations {
     pub(super) fn likeness(&self, index: usize, key: u64, moment: Moment) -> Likeness {
         let one = &self.all[index];
         let others = self.all.iter().enumerate().filter(|(other, _)| *other != index);
-        let mut others = others.map(|(_, other)| other);
-        let twin = others.find(|other| other.reading().is_some_and(|reading| reading.learned.key == key));
-        let Some(twin) = twin else { return Likeness::Unlike };
+        let mut others = others.filter(|(_, other)| other.reading().is_some_and(|reading| reading.learned.key == key));
+        let Some((place, twin)) = others.next() else {
+            return Likeness::Unlike;
+        };
         // The agent compares no plain file with what an archive holds. One that begins as that does is a copy: until it
         // is as long, if it is being unpacked, then it is adopted; and for good if it stays shorter.
-        let is_shorter = one.fingerprint.length < twin.fingerprint.length;
-        let is_unpacked = !twin.is_plain() && (is_shorter || one.fingerprint == twin.fingerprint);
-        if is_unpacked || is_copy(&one.listed, &twin.listed) {
+        if self.is_unpacked(index, place, one.fingerprint) || is_copy(&one.listed, &twin.listed) {
             return Likeness::Copy;
         }
         if twin.unreadable().is_some() {

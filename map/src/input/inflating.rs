@@ -30,8 +30,8 @@ pub(super) struct Inflating {
     pub(super) chunk_from: u64,
     /// Those before them.
     previous: Vec<u8>,
-    /// Of the inflated bytes.
-    pub(super) head: Fingerprint,
+    /// The first inflated bytes, as many as a fingerprint covers.
+    pub(super) head: Vec<u8>,
     pub(super) target: Target,
     /// The loss that the going of a file meant that begins so, if nothing was learned of that.
     pub(super) gone: Option<u64>,
@@ -76,7 +76,7 @@ impl Inflating {
             chunk: Vec::new(),
             chunk_from: 0,
             previous: Vec::new(),
-            head: fingerprint_of(&[]),
+            head: Vec::new(),
             target: Target::Head { why: None },
             gone: None,
             expected: None,
@@ -152,7 +152,7 @@ impl Inflating {
         }
         self.chunk.truncate(filled);
         if self.chunk_from == 0 {
-            self.head = fingerprint_of(&self.chunk);
+            self.head = self.chunk[..self.chunk.len().min(FINGERPRINT_BYTES)].to_vec();
         }
         result
     }
@@ -183,13 +183,10 @@ impl Inflating {
     /// Whether another file begins with the same bytes: `of` is a hash of its first.
     pub(super) fn begins_as(&self, of: Fingerprint) -> Seen {
         debug_assert_eq!(self.chunk_from, 0, "the head is at hand only while it is looked at");
-        let length = of.length as usize;
-        if self.chunk.len() < length.min(FINGERPRINT_BYTES) {
-            return Seen::NotYet;
-        }
-        match length > 0 && fingerprint_of(&self.chunk[..length]) == of {
-            true => Seen::Same,
-            false => Seen::Others,
+        match self.chunk.get(..of.length as usize) {
+            None => Seen::NotYet,
+            Some(head) if !head.is_empty() && fingerprint_of(head) == of => Seen::Same,
+            Some(_) => Seen::Others,
         }
     }
 

@@ -70,6 +70,8 @@ pub(super) struct Learned {
     /// Hash of the first stamped line and its place: the same for a copy of the file, another for any other file. It
     /// tells files apart, not records, so it is also of a line that begins none.
     pub(super) key: u64,
+    /// The same as it was before it was known that another file begins so too, and `key` had to become another.
+    pub(super) content_key: u64,
     profile: Profile,
     zone: Zone,
     stamp_zone: StampZone,
@@ -107,6 +109,7 @@ impl Learned {
         key.update(&line[..line.len().min(KEY_LINE_BYTES)]);
         Ok(Self {
             key: key.digest(),
+            content_key: key.digest(),
             profile,
             zone: known.zone.clone(),
             stamp_zone: known.stamp_zone.clone(),
@@ -145,6 +148,7 @@ impl Learned {
         let taught = usize::try_from(kept.sample_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
         let learned = Self {
             key: kept.generation,
+            content_key: kept.generation,
             profile,
             zone,
             stamp_zone,

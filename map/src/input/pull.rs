@@ -88,7 +88,7 @@ impl<'p, P: Port> Pull<'p, P> {
     }
 
     /// Fetches a range of a generation into the buffer.
-    async fn fetch(
+    pub(super) async fn fetch(
         &mut self,
         stream: &Stream,
         index: usize,
@@ -371,8 +371,9 @@ impl Stream {
         // The sample ends where it was learned to; it began with a block of its own.
         let block = learned.sample_bytes.saturating_sub(1) / SAMPLE_BYTES as u64 * SAMPLE_BYTES as u64;
         let lines = whole_lines(sample, block);
-        let kept = Learned::from_kept(kept, &sample[lines.clone()], block + lines.start as u64, known);
-        kept.filter(|kept| !kept.wants_more(size) || kept.version() >= learned.version())
+        let mut kept = Learned::from_kept(kept, &sample[lines.clone()], block + lines.start as u64, known)?;
+        kept.content_key = learned.content_key;
+        Some(kept).filter(|kept| !kept.wants_more(size) || kept.version() >= learned.version())
     }
 
     pub(super) fn circumstances(&self, key: &InputKey, written_ns: i64) -> Result<Circumstances, Stop> {

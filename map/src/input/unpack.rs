@@ -11,7 +11,7 @@ use super::pull::{BARREN_BYTES, Pull, SAMPLES_MAX, Stop, apart, whole_lines};
 use super::reading::Reading;
 use super::stream::Stream;
 use super::{InputKey, Port};
-use agent::protocol::{RangeEnd, RangeOutcome, RangeRequest};
+use agent::protocol::{COPY_HEAD_BYTES, RangeEnd, RangeOutcome, RangeRequest, TailHash};
 use inflate::Fault;
 use logline::stamp::SAMPLE_BYTES;
 
@@ -19,6 +19,20 @@ use logline::stamp::SAMPLE_BYTES;
 const RANGE_BYTES: u64 = 256 << 10;
 /// Inflated bytes that one pull may bring of one generation; the rest comes with the next, after newer bytes.
 const SLICE_BYTES: u64 = 64 << 20;
+
+/// Whose bytes an archive holds (F6).
+enum Likened {
+    /// Those of a generation that is read, by its key.
+    Twin(u64),
+    /// Those of one that is gone, and whatever follows them.
+    Resumed(Box<Reading>, TailHash),
+    /// Its own.
+    Own,
+    /// Its own, though another begins with the same stamped line.
+    Apart,
+    /// There is too little to tell.
+    Undecided,
+}
 
 /// How a slice of the work ended.
 enum Slice {
@@ -28,6 +42,8 @@ enum Slice {
     Ended(State),
     /// It is not what it was taken for: it is a file of its own.
     Apart,
+    /// Too short to tell from another: the next pulls will show.
+    Undecided,
     /// A format was learned within it: it is read anew by this.
     Anew(Box<Reading>),
 }
@@ -46,7 +62,7 @@ impl Stream {
         let Some(mut work) = self.begin_archive(index, pull).await else {
             return Ok(());
         };
-        let slice = match self.inflate_on(index, &mut work, pull).await {
+        let slice = match self.inflate_on(index, &mut work, pull, moment).await {
             Ok(slice) => slice,
             Err(Stop::Port(error)) => return Err(Stop::Port(error)),
             Err(Stop::Condition((state, detail))) => {
@@ -63,6 +79,7 @@ impl Stream {
                 }
             }
             Slice::Ended(state) => self.generations.archive_ended(index, state, work.head, work.gone),
+            Slice::Undecided => {}
             Slice::Apart => {
                 pull.pulled.more = true;
                 if let Some(archive) = self.generations.archive_mut(index) {
@@ -99,6 +116,7 @@ impl Stream {
         index: usize,
         work: &mut Inflating,
         pull: &mut Pull<'_, P>,
+        moment: Moment,
     ) -> Result<Slice, Stop> {
         let until = work.inflated().saturating_add(SLICE_BYTES);
         loop {
@@ -112,7 +130,7 @@ impl Stream {
                 Ok(false) => true,
                 Err(fault) => return Ok(Slice::Ended(State::Waiting(hurdle(fault)))),
             };
-            if let Some(slice) = self.take_chunk(index, work, is_over, pull)? {
+            if let Some(slice) = self.take_chunk(index, work, is_over, pull, moment).await? {
                 return Ok(slice);
             }
             if is_over {
@@ -149,18 +167,23 @@ impl Stream {
     }
 
     /// Does with a chunk what it is for. `Some` if that ends the work, or this slice of it.
-    fn take_chunk<P: Port>(
+    async fn take_chunk<P: Port>(
         &mut self,
         index: usize,
         work: &mut Inflating,
         is_over: bool,
         pull: &mut Pull<'_, P>,
+        moment: Moment,
     ) -> Result<Option<Slice>, Stop> {
         if let Target::Head { .. } = work.target {
             match self.learn_archive(index, work, pull.key)? {
                 Some(learned) => {
-                    if let Some(twin) = self.choose_target(index, work, learned, is_over) {
-                        return Ok(Some(Slice::Ended(twin)));
+                    let likeness = self.likeness_of(index, work, &learned, pull, moment).await?;
+                    match likeness {
+                        Likened::Twin(key) => return Ok(Some(Slice::Ended(State::Twin { key }))),
+                        Likened::Undecided => return Ok(Some(Slice::Undecided)),
+                        Likened::Resumed(reading, at) => work.resume(reading, at),
+                        Likened::Own | Likened::Apart => self.count_apart(index, work, learned, likeness),
                     }
                 }
                 None if is_over || !work.wants_more_head() => {
@@ -222,43 +245,73 @@ impl Stream {
         Ok(None)
     }
 
-    /// Decides whose bytes these are (F6): another generation's that is read (then the state of this one), those of one
-    /// that is gone, or its own.
-    fn choose_target(
-        &mut self,
+    /// Decides whose bytes these are.
+    async fn likeness_of<P: Port>(
+        &self,
         index: usize,
         work: &mut Inflating,
-        mut learned: Learned,
-        is_over: bool,
-    ) -> Option<State> {
+        learned: &Learned,
+        pull: &mut Pull<'_, P>,
+        moment: Moment,
+    ) -> Result<Likened, Stop> {
         let generations = &self.generations;
-        let of_key = |reading: &Reading| reading.learned.key == learned.key;
-        let others = generations.all.iter().enumerate();
-        let others = others.filter(|(other, generation)| *other != index && generation.reading().is_some_and(of_key));
-        let others: Vec<_> = others.map(|(_, other)| work.begins_as(other.fingerprint)).collect();
         let gone = generations
             .gone
             .iter()
             .find(|gone| work.begins_as(gone.fingerprint) == Seen::Same);
         work.gone = gone.map(|gone| gone.lost);
-        let gone = generations.orphans.iter().find(|orphan| of_key(&orphan.reading));
-        if !generations.archive(index).is_some_and(|archive| archive.is_apart) {
-            // Too little to compare, of a file that begins with the same stamp: it is being written.
-            if others
-                .iter()
-                .any(|seen| *seen == Seen::Same || (*seen == Seen::NotYet && is_over))
-            {
-                return Some(State::Twin { key: learned.key });
+        let of_key = |reading: &Reading| reading.learned.content_key == learned.content_key;
+        let is_apart = generations.archive(index).is_some_and(|archive| archive.is_apart);
+        let mut likened = Likened::Own;
+        for (place, other) in generations.all.iter().enumerate() {
+            let Some(reading) = other.reading().filter(|reading| place != index && of_key(reading)) else {
+                continue;
+            };
+            likened = Likened::Apart;
+            if is_apart || !self.is_head_of(work, place, pull).await? {
+                continue;
             }
-            let source = gone.filter(|orphan| work.begins_as(orphan.fingerprint) == Seen::Same);
-            if let Some((reading, at)) = source.and_then(|gone| Some((&gone.reading, gone.reading.tail_hash()?))) {
-                let reading = reading.clone();
-                work.resume(reading, at);
-                return None;
+            let common = work.chunk.len().min(other.fingerprint.length as usize);
+            if common >= COPY_HEAD_BYTES || generations.is_named_after(index, place) {
+                return Ok(Likened::Twin(reading.learned.key));
+            }
+            let is_young = |grown_at_ns: i64| moment.t_ns.saturating_sub(grown_at_ns) < moment.delay_ns;
+            if is_young(generations.all[index].grown_at_ns) {
+                return Ok(Likened::Undecided);
             }
         }
-        let listed = &generations.all[index].listed;
-        if !others.is_empty() || gone.is_some() {
+        for orphan in generations.orphans.iter().filter(|orphan| of_key(&orphan.reading)) {
+            let tail = orphan.reading.tail_hash().filter(|_| !is_apart);
+            match tail.filter(|_| work.begins_as(orphan.fingerprint) == Seen::Same) {
+                Some(at) => return Ok(Likened::Resumed(orphan.reading.clone(), at)),
+                None => likened = Likened::Apart,
+            }
+        }
+        Ok(likened)
+    }
+
+    /// Whether another generation begins with the bytes at hand, or with as many of them as its fingerprint covers.
+    async fn is_head_of<P: Port>(&self, work: &Inflating, place: usize, pull: &mut Pull<'_, P>) -> Result<bool, Stop> {
+        let other = &self.generations.all[place];
+        match work.begins_as(other.fingerprint) {
+            Seen::Same => Ok(true),
+            Seen::Others => Ok(false),
+            // What is at hand is shorter than that: its bytes are few enough to be fetched.
+            Seen::NotYet if other.is_plain() => {
+                pull.fetch(self, place, 0..work.chunk.len() as u64, None).await?;
+                Ok(pull.buffer == work.chunk)
+            }
+            Seen::NotYet => {
+                let archive = self.generations.archive(place);
+                Ok(archive.is_some_and(|archive| archive.head.starts_with(&work.chunk)))
+            }
+        }
+    }
+
+    /// Counts a generation in its own right.
+    fn count_apart(&mut self, index: usize, work: &mut Inflating, mut learned: Learned, likened: Likened) {
+        let listed = &self.generations.all[index].listed;
+        if matches!(likened, Likened::Apart) {
             learned.key = apart(learned.key, listed.identity);
         }
         let mut reading = Reading::new(learned, 0);
@@ -270,7 +323,6 @@ impl Stream {
             reading: Box::new(reading),
             from: 0,
         };
-        None
     }
 
     /// The reading that begins anew with what was learned within the file.

@@ -320,7 +320,12 @@ impl Scene {
         let mut partial = Partial::default();
         for name in names {
             let bytes = fs::read(self.path(name)).expect("reads");
-            partial.merge(self.count(&bytes, finished(name)));
+            let plain = name.trim_end_matches(".gz").trim_end_matches(".zst");
+            if plain == name {
+                partial.merge(self.count(&bytes, finished(name)));
+            } else if !names.iter().any(|other| other == plain) {
+                partial.merge(self.count(&inflated(&bytes), true));
+            }
         }
         partial.windows
     }
@@ -351,6 +356,32 @@ impl Scene {
         counter.count_head(reader.head().lines);
         counter.finish()
     }
+}
+
+/// As `gzip` writes it.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
+
+/// As `zstd` writes it.
+pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+/// By the libraries' own ways, in one go.
+fn inflated(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Read;
+    let mut all = Vec::new();
+    let read = match bytes.starts_with(&[0x1f, 0x8b]) {
+        true => flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut all),
+        false => ruzstd::decoding::StreamingDecoder::new(bytes)
+            .expect("a frame")
+            .read_to_end(&mut all),
+    };
+    read.expect("is whole");
+    all
 }
 
 fn labels() -> Vec<(String, String)> {
