@@ -375,6 +375,52 @@ fn a_writer_that_lingered_on_a_file_that_was_compressed_may_have_lost_lines() {
     );
 }
 
+/// The same head is not enough: what was read last must be found where it was read.
+#[test]
+fn an_archive_of_another_file_proves_nothing_of_the_one_that_went() {
+    let mut scene = scene();
+    write(&scene, "app.log", 0..40);
+    at(&mut scene, 40);
+    fs::remove_file(scene.path("app.log")).expect("removes");
+    let other = text(0..30) + &text(130..150);
+    scene.time.pass(160 * S);
+    put(&scene, "app.log.1.gz", &gzip(other.as_bytes()), None);
+    write(&scene, "app.log", 190..200);
+    at(&mut scene, 201);
+    at(&mut scene, 210);
+    assert_eq!(
+        state(&scene, 100),
+        Some(HostState::BytesLost),
+        "{:?}",
+        scene.kept.verdicts
+    );
+    assert_eq!(
+        sums(scene.kept.windows(&scene.plan)).values().sum::<u64>(),
+        40 + 50 + 10
+    );
+}
+
+#[test]
+fn generations_that_begin_with_the_same_line_are_both_counted() {
+    for compress_both in [false, true] {
+        let mut scene = scene();
+        write(&scene, "app.log.2", 0..1);
+        write(&scene, "app.log.2", 10..30);
+        write(&scene, "app.log.1", 0..1);
+        write(&scene, "app.log.1", 30..50);
+        compress(&scene, "app.log.1");
+        if compress_both {
+            compress(&scene, "app.log.2");
+        }
+        write(&scene, "app.log", 50..60);
+        at(&mut scene, 60);
+        at(&mut scene, 70);
+        let mut both = expected(10..60);
+        both.insert(0, 2);
+        assert_eq!(sums(scene.kept.windows(&scene.plan)), both);
+    }
+}
+
 /// `app | gzip > app.log.gz`: what grows all the time is not inflated anew all the time.
 #[test]
 fn an_archive_that_grows_is_left_alone_until_it_rests() {
