@@ -1,5 +1,5 @@
-//! A thousand rotations while the log is read at full speed: no record lost, none counted twice. A writer in a thread of
-//! its own renames and creates between, before and during the listings and reads of a reader that never rests.
+//! A thousand rotations while the log is read at full speed: no record lost, none counted twice. A writer in a thread
+//! of its own renames and creates between, before and during the listings and reads of a reader that never rests.
 
 mod scene;
 
