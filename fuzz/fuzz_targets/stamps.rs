@@ -1,0 +1,7 @@
+//! `cargo +nightly fuzz run stamps`: the body is shared with the ordinary tests.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    sunfire_fuzz::stamps(input);
+});
