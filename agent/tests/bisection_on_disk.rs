@@ -1,5 +1,5 @@
-//! Bisection in files on a disk, of no bytes to a hundred gigabytes (with a hole, so that they fit): where the answer is
-//! right, how many reads it took; and small files of all that is hard, held against a scan.
+//! Bisection in files on a disk, of no bytes to a hundred gigabytes (with a hole, so that they fit): where the answer
+//! is right, how many reads it took; and small files of all that is hard, held against a scan.
 
 use std::fs::{File, OpenOptions};
 use std::io;

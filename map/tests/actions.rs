@@ -153,7 +153,7 @@ fn sequences_that_went_wrong() {
         SwitchLink, Truncate, Write,
     };
     lay_power_aside();
-    let sequences: [&[Action]; 12] = [
+    let sequences: [&[Action]; 13] = [
         &[Lock, Pull, Write(1), Write(1)],
         &[Write(1), Pull, SecondName, Hide, Pull],
         &[Recreate, Pull, Truncate, Lock, Pull],
@@ -165,6 +165,18 @@ fn sequences_that_went_wrong() {
         &[Write(3), Pull, SecondName, Copy, Pull],
         &[Write(3), Pause(1000), CopyTruncate, Lock, Pull],
         &[Write(3), Copy, Copy, Copy, SwitchLink, Gzip],
+        &[
+            Write(3),
+            Pull,
+            Hide,
+            Regrow,
+            Pull,
+            Hide,
+            SecondName,
+            Pull,
+            SecondName,
+            Pull,
+        ],
         &[Write(2), Half, Copy, Step(-1), Write(1), Regrow, Pull],
     ];
     for sequence in sequences {

@@ -168,3 +168,19 @@ fn carriage_returns_nuls_and_bytes_that_are_no_text_are_values_like_others() {
     assert!(seen.contains(&b"crlf".to_vec()), "{seen:?}");
     assert!(seen.contains(&b"\xff\xfe".to_vec()), "{seen:?}");
 }
+
+#[test]
+fn a_time_of_modification_that_stands_still_hides_no_growth() {
+    let mut scene = scene("app.log");
+    for seconds in 0..4 {
+        scene.append("app.log", &lines(seconds..seconds + 1));
+        let file = OpenOptions::new()
+            .append(true)
+            .open(scene.path("app.log"))
+            .expect("opens");
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(START_NS as u64);
+        file.set_modified(long_ago).expect("sets the time");
+        at(&mut scene, seconds + 1);
+        assert_eq!(records(&scene), seconds as u64 + 1);
+    }
+}

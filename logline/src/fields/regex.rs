@@ -185,6 +185,10 @@ mod tests {
             Rule::regex(r"(?<a>\w{1000}{1000}{1000})"),
             Err(RuleError::Pattern { .. })
         ));
+        // What only an engine that goes back can match, and freezes on.
+        for pattern in [r"(?<a>a+)\k<a>", r"(?<a>a+)(?=b)"] {
+            assert!(matches!(Rule::regex(pattern), Err(RuleError::Pattern { .. })));
+        }
         assert!(matches!(Rule::regex(r"(\d+)"), Err(RuleError::NoFields { .. })));
         let rule = Rule::regex(r"(?<op>\w+)").expect("a good pattern");
         let error = Extractor::new(&rule, &["o".to_owned()]).expect_err("an unknown column");

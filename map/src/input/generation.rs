@@ -269,6 +269,11 @@ impl Generation {
         self.clock_ns = (t_ns, t_ns);
     }
 
+    /// Whether the agent compared it with what it was here, and not with what is missed.
+    fn is_known(&self) -> bool {
+        self.known().is_some()
+    }
+
     /// Whether no more is expected of it (F5): it was renamed, and rested for the delay.
     pub(super) fn is_finished(&self, t_ns: i64, delay_ns: i64) -> bool {
         !self.is_plain() || (self.listed.role != Role::Live && t_ns.saturating_sub(self.grown_at_ns) >= delay_ns)
@@ -319,7 +324,9 @@ impl Generations {
             let place = before.iter().position(|known| known.listed.identity == listed.identity);
             let known = place.map(|place| before.swap_remove(place));
             let generation = match known {
-                _ if self.is_back(&listed) => self.restore(listed, moment),
+                known if self.is_back(&listed) && !known.as_ref().is_some_and(Generation::is_known) => {
+                    self.restore(listed, moment)
+                }
                 Some(known) if is_replaced(&listed) => {
                     self.truncated(known, moment);
                     Generation::new(listed, moment)
@@ -330,6 +337,9 @@ impl Generations {
                 }
                 None => self.discover(listed, moment),
             };
+            if generation.unreadable().is_none() {
+                self.settle_missing(generation.listed.identity, moment);
+            }
             self.all.push(generation);
         }
         for gone in before {
@@ -375,14 +385,10 @@ impl Generations {
         }
         let identity = generation.listed.identity;
         let is_it = |lost: &&Lost| lost.missing.as_ref().is_some_and(|it| it.identity == identity);
-        match (generation.unreadable(), self.lost.values().find(is_it)) {
-            (None, Some(_)) => self.settle_missing(identity, moment),
+        if let (Some(_), Some(lost)) = (generation.unreadable(), self.lost.values().find(is_it)) {
             // It is back and can't be read: all of it was read until it was missed.
-            (Some(_), Some(lost)) => {
-                generation.was_ever_through = true;
-                generation.clock_ns.0 = generation.clock_ns.0.min(lost.overlay.from_ns);
-            }
-            (_, None) => {}
+            generation.was_ever_through = true;
+            generation.clock_ns.0 = generation.clock_ns.0.min(lost.overlay.from_ns);
         }
         generation
     }
