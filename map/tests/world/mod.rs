@@ -31,7 +31,7 @@ const STEPS_NS_MAX: i64 = 40 * 60 * S;
 const LOG: &str = "app.log";
 /// Whether what a compressed file holds is known: it is not read yet, so a file that was written and compressed between
 /// two pulls is one that nobody has seen.
-const COMPRESSED_IS_READ: bool = false;
+const COMPRESSED_IS_READ: bool = true;
 /// Rotated files that are kept.
 const KEPT: usize = 6;
 
