@@ -375,6 +375,42 @@ fn a_writer_that_lingered_on_a_file_that_was_compressed_may_have_lost_lines() {
     );
 }
 
+/// A form that is not read: what was read before it was compressed is no loss, what was not is one, and said.
+#[test]
+fn a_form_that_is_not_read_is_a_loss_unless_it_was_read_before() {
+    let mut scene = scene();
+    write(&scene, "app.log", 0..20);
+    at(&mut scene, 20);
+    rename(&scene, "app.log", "app.log.1");
+    write(&scene, "app.log", 20..30);
+    at(&mut scene, 30);
+    at(&mut scene, 300);
+    // `xz` at work, and done.
+    put(&scene, "app.log.1.xz", b"some", None);
+    at(&mut scene, 310);
+    put(&scene, "app.log.1.xz", b"something", Some("app.log.1"));
+    fs::remove_file(scene.path("app.log.1")).expect("removes");
+    at(&mut scene, 320);
+    assert_eq!(
+        [state(&scene, 15), state(&scene, 300)],
+        [Some(HostState::Ok); 2],
+        "{:?}",
+        scene.kept.verdicts
+    );
+    // One that nobody has seen before.
+    put(&scene, "app.log.2.xz", b"something else", None);
+    write(&scene, "app.log", 330..331);
+    at(&mut scene, 340);
+    assert_eq!(
+        state(&scene, 315),
+        Some(HostState::BytesLost),
+        "{:?}",
+        scene.kept.verdicts
+    );
+    let windows = scene.kept.windows(&scene.plan);
+    assert_eq!(sums(windows).values().sum::<u64>(), 31);
+}
+
 /// The same head is not enough: what was read last must be found where it was read.
 #[test]
 fn an_archive_of_another_file_proves_nothing_of_the_one_that_went() {

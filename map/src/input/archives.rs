@@ -106,7 +106,8 @@ impl Generations {
     }
 
     /// Lifts the losses that archives disprove: all bytes of a file that went are here, and nobody wrote to it after it
-    /// was compressed. That shows where it had rested before, or where its log went on without it.
+    /// was compressed. That shows where its log went on without it. That it had rested before it was compressed does not
+    /// show it: what was compressed may be a copy, and the file that went have gone on.
     pub(super) fn settle_seams(&mut self, moment: Moment) {
         for index in 0..self.all.len() {
             let Generation { listed, .. } = &self.all[index];
@@ -118,9 +119,6 @@ impl Generations {
             else {
                 continue;
             };
-            let last_ns = listed.mtime_ns.saturating_add(moment.delay_ns);
-            let has_rested =
-                (listed.identity.birth_ns).is_some_and(|birth_ns| last_ns <= birth_ns && birth_ns <= moment.t_ns);
             let is_next = |other: &Generation| {
                 other.listed.family == listed.family
                     && other.listed.role == Role::Live
@@ -131,7 +129,7 @@ impl Generations {
                 other.listed.family == listed.family && other.reading().is_some_and(|other| other.began_within(reading))
             };
             let has_moved_on = self.all.iter().any(is_next) && !self.all.iter().any(began_within);
-            if has_rested || has_moved_on {
+            if has_moved_on {
                 let seam = *seam;
                 self.lost.remove(&seam);
                 if let Some(archive) = self.archive_mut(index) {

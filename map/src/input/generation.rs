@@ -320,6 +320,7 @@ impl Generations {
     /// Takes a stable snapshot: tells who stayed, who is new, who was truncated and who went.
     pub(super) fn reconcile(&mut self, answer: SnapshotAnswer, moment: Moment) {
         let mut before = std::mem::take(&mut self.all);
+        let mut found = Vec::new();
         for listed in answer.generations {
             let place = before.iter().position(|known| known.listed.identity == listed.identity);
             let known = place.map(|place| before.swap_remove(place));
@@ -335,7 +336,10 @@ impl Generations {
                     known.update(listed, moment.t_ns);
                     known
                 }
-                None => self.discover(listed, moment),
+                None => {
+                    found.push(self.all.len());
+                    self.discover(listed, moment)
+                }
             };
             if generation.unreadable().is_none() {
                 self.settle_missing(generation.listed.identity, moment);
@@ -344,6 +348,9 @@ impl Generations {
         }
         for gone in before {
             self.vanished(gone, moment);
+        }
+        for index in found {
+            self.note_unsupported(index, moment);
         }
         self.clear_orphans(moment);
     }
@@ -380,9 +387,6 @@ impl Generations {
 
     fn discover(&mut self, listed: Listed, moment: Moment) -> Generation {
         let mut generation = Generation::new(listed, moment);
-        if matches!(generation.held, Held::Unsupported) {
-            self.note_unsupported(&generation.listed, moment);
-        }
         let identity = generation.listed.identity;
         let is_it = |lost: &&Lost| lost.missing.as_ref().is_some_and(|it| it.identity == identity);
         if let (Some(_), Some(lost)) = (generation.unreadable(), self.lost.values().find(is_it)) {
@@ -407,24 +411,31 @@ impl Generations {
         }
     }
 
-    /// What stood in a generation that is not read is lost, unless it was read before it was compressed.
-    fn note_unsupported(&mut self, listed: &Listed, moment: Moment) {
+    /// What stood in a generation that is not read is lost, unless it is being compressed or was read before.
+    fn note_unsupported(&mut self, index: usize, moment: Moment) {
+        let listed = &self.all[index].listed;
+        if !matches!(self.all[index].held, Held::Unsupported) {
+            return;
+        }
         let second = |ns: i64| ns.div_euclid(SECOND_NS);
-        let was_read = self
-            .all
-            .iter()
-            .map(|known| &known.listed.mtime_ns)
-            .chain(self.orphans.iter().map(|o| &o.mtime_ns));
-        let was_read = was_read
-            .into_iter()
-            .any(|mtime_ns| second(*mtime_ns) == second(listed.mtime_ns));
+        let is_source = |(other, known): (usize, &Generation)| {
+            let is_rotated = known.listed.role != Role::Live;
+            let is_as_old = is_rotated && second(known.listed.mtime_ns) == second(listed.mtime_ns);
+            other != index && (is_as_old || self.is_named_after(index, other))
+        };
+        let mut orphans = self.orphans.iter();
+        let was_read = self.all.iter().enumerate().any(is_source)
+            || orphans.any(|orphan| second(orphan.mtime_ns) == second(listed.mtime_ns));
+        // What was written before the last snapshot stood in files that it saw.
+        let before_ns = moment.before_ns.map(|before| before.saturating_sub(moment.delay_ns));
+        let from_ns = before_ns.unwrap_or(moment.proved_ns);
         let written_ns = listed.mtime_ns.saturating_add(SECOND_NS);
-        if !was_read && moment.before_ns.is_none() && written_ns > moment.proved_ns {
+        if !was_read && written_ns > from_ns {
             let detail = format!(
                 "{} is compressed in a way that is not read: use gzip or zstd",
                 listed.path
             );
-            self.lose(moment.proved_ns, written_ns, detail, None);
+            self.lose(from_ns, written_ns, detail, None);
         }
     }
 
