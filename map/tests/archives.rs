@@ -472,6 +472,30 @@ fn an_archive_that_grows_is_left_alone_until_it_rests() {
     assert_eq!(state(&scene, 5), Some(HostState::Timeout), "{:?}", scene.kept.verdicts);
 }
 
+/// While others are inflated, this one waits, its windows say so, and newer ones go on.
+#[test]
+fn an_archive_waits_for_its_turn() {
+    let mut scene = scene();
+    write(&scene, "app.log", 0..30);
+    at(&mut scene, 30);
+    write(&scene, "app.log", 30..40);
+    rename(&scene, "app.log", "app.log.1");
+    compress(&scene, "app.log.1");
+    write(&scene, "app.log", 40..200);
+    scene.port.is_crowded = true;
+    at(&mut scene, 200);
+    assert!(at(&mut scene, 210).unread);
+    assert_eq!(state(&scene, 35), Some(HostState::Timeout), "{:?}", scene.kept.verdicts);
+    at(&mut scene, 400);
+    assert_eq!(
+        [state(&scene, 35), state(&scene, 300)],
+        [Some(HostState::Timeout), Some(HostState::Ok)]
+    );
+    scene.port.is_crowded = false;
+    at(&mut scene, 410);
+    check_whole(&scene, &scene.kept, 0..200);
+}
+
 /// A large one takes several pulls, and newer bytes come first in each.
 #[test]
 fn a_large_generation_is_read_in_slices() {

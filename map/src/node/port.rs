@@ -227,7 +227,10 @@ impl Port for AgentPort {
     async fn inflation(&mut self) -> Option<Turn> {
         let permit = match &self.inflations {
             Inflations::IfFree(free) => Arc::clone(free).try_acquire_owned().ok(),
-            Inflations::InTurn(turns) => Arc::clone(turns).acquire_owned().await.ok(),
+            Inflations::InTurn(turns) => {
+                let turn = async { Ok(Arc::clone(turns).acquire_owned().await.ok()) };
+                self.link.unless_stopping(turn).await.ok().flatten()
+            }
         };
         permit.map(Turn::from)
     }

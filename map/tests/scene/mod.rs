@@ -16,7 +16,7 @@ use logline::records::{RecordReader, Start};
 use logline::stamp::{Detection, FileStamps, Zone, learn};
 use logline::text::Form;
 use map::engine::{Counter, Input as EngineInput, Labels};
-use map::input::{Input, InputKey, Port, PortError, Subscription, reread};
+use map::input::{Input, InputKey, Port, PortError, Subscription, Turn, reread};
 use map::partial::{Partial, WindowPartial};
 use map::plan::Plan;
 use map::protocol::{Cell, CellVersion, HostReport, KeptProfile, TaskId};
@@ -59,6 +59,8 @@ pub struct Direct {
     /// What every question is answered with, if the agent is to be away.
     pub away: Option<PortError>,
     pub asked: usize,
+    /// Whether others are inflated at the moment, so that nothing of this input may be.
+    pub is_crowded: bool,
 }
 
 struct Memory<'b>(&'b mut Vec<u8>);
@@ -104,6 +106,10 @@ impl Port for Direct {
             Served::Answer(Answer::Range(end)) => Ok(end),
             Served::Answer(other) => panic!("a range was answered with {other:?}"),
         }
+    }
+
+    async fn inflation(&mut self) -> Option<Turn> {
+        (!self.is_crowded).then(Turn::default)
     }
 }
 
@@ -215,6 +221,7 @@ impl Scene {
                 agent,
                 away: None,
                 asked: 0,
+                is_crowded: false,
             },
             input,
             plan: subscription.plan.clone(),
