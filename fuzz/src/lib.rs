@@ -119,16 +119,24 @@ pub fn records(input: &[u8]) -> bool {
             assert_eq!((of(ours), text), (of(theirs), whole_text));
         }
     }
+    // Zeros before a line are no part of it.
+    let lines = log.split_inclusive(|byte| *byte == b'\n');
+    let zeros: usize = lines
+        .map(|line| line.iter().take_while(|byte| **byte == 0).count())
+        .sum();
     let mut next = head;
     for (record, text) in &whole {
-        let between = &log[next as usize..record.offset as usize];
-        assert!(between.iter().all(|byte| *byte == 0), "nothing but zeros lies between records");
-        next = record.offset;
+        assert!(record.offset >= next, "records do not overlap");
         assert!(text.len() <= RECORD_BYTES && text.len() as u64 <= record.bytes);
-        next += record.bytes;
+        next = record.offset + record.bytes;
     }
-    let rest = &log[next as usize..];
-    assert!(rest.iter().all(|byte| *byte == 0), "every byte but zeros is of a record or of the head");
+    let bytes: u64 = whole.iter().map(|(record, _)| record.bytes).sum();
+    let all = log.len() as u64;
+    assert_eq!(
+        head + bytes + zeros as u64,
+        all,
+        "every byte is of a record, of the head, or a zero before a line"
+    );
     whole.len() > 1
 }
 

@@ -228,6 +228,11 @@ impl Inflating {
         }
     }
 
+    /// Whether these are the first bytes of what was read, and fewer.
+    pub(super) fn is_shorter_copy(&self, reading: &Reading) -> bool {
+        self.inflated() <= reading.read_to() && reading.begins_like(&self.head)
+    }
+
     /// Whether the last bytes of a file that is gone were to be found here, and were not.
     pub(super) fn is_another(&self) -> bool {
         self.expected.is_some()

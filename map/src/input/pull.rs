@@ -165,7 +165,7 @@ impl Stream {
         for index in self.generations.by_age() {
             self.advance_archive(index, pull, moment).await?;
         }
-        self.generations.settle_seams(moment);
+        self.generations.settle_seams();
         match in_the_way {
             Some(stop) => Err(stop),
             None => Ok(t_ns),

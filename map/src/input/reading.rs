@@ -4,7 +4,7 @@ use super::account::Account;
 use super::learn::Learned;
 use crate::protocol::TaskId;
 use agent::content::tail_hash_of;
-use agent::protocol::{RangeEnd, RangeOutcome, TAIL_BYTES, TailHash};
+use agent::protocol::{COPY_HEAD_BYTES, RangeEnd, RangeOutcome, TAIL_BYTES, TailHash};
 use logline::boundary::{Boundary, RecordStamps};
 use logline::records::{RecordReader, Start};
 use std::collections::VecDeque;
@@ -24,6 +24,8 @@ pub(super) struct Reading {
     begin: u64,
     /// The last bytes before `read_to`, at most [`TAIL_BYTES`].
     tail: Vec<u8>,
+    /// The file's first bytes, at most [`COPY_HEAD_BYTES`]; none if reading began elsewhere.
+    head: Vec<u8>,
     grown: Grown,
     has_records: bool,
     /// Stamp of the first record, and the greatest of all, good or not.
@@ -55,6 +57,7 @@ impl Reading {
             read_to: begin.saturating_sub(TAIL_BYTES as u64),
             begin,
             tail: Vec::new(),
+            head: Vec::new(),
             accounts: Vec::new(),
             grown: Grown::default(),
             has_records: false,
@@ -68,6 +71,11 @@ impl Reading {
     /// Where the next byte is to come from.
     pub(super) fn read_to(&self) -> u64 {
         self.read_to
+    }
+
+    /// Whether a file that begins with these bytes may be a copy of this one (F6).
+    pub(super) fn begins_like(&self, bytes: &[u8]) -> bool {
+        self.head.len() >= COPY_HEAD_BYTES && bytes.starts_with(&self.head)
     }
 
     /// Whether it began at the file's first byte.
@@ -110,6 +118,10 @@ impl Reading {
 
     /// Takes verified bytes in; how many records were committed, for all accounts together.
     pub(super) fn take(&mut self, bytes: &[u8]) -> u64 {
+        if self.read_to == self.head.len() as u64 && self.begin == 0 {
+            let missing = COPY_HEAD_BYTES.saturating_sub(self.head.len());
+            self.head.extend_from_slice(&bytes[..missing.min(bytes.len())]);
+        }
         self.tail = self.tail_with(bytes);
         let skipped = self.begin.saturating_sub(self.read_to).min(bytes.len() as u64);
         self.read_to += bytes.len() as u64;

@@ -281,6 +281,11 @@ impl Stream {
             }
         }
         for orphan in generations.orphans.iter().filter(|orphan| of_key(&orphan.reading)) {
+            // A copy, made while less was in it: all that it holds was read.
+            let is_short = work.begins_as(orphan.fingerprint) == Seen::NotYet;
+            if is_short && work.is_shorter_copy(&orphan.reading) {
+                return Ok(Likened::Twin(orphan.reading.learned.key));
+            }
             let tail = orphan.reading.tail_hash().filter(|_| !is_apart);
             match tail.filter(|_| work.begins_as(orphan.fingerprint) == Seen::Same) {
                 Some(at) => return Ok(Likened::Resumed(orphan.reading.clone(), at)),
@@ -363,7 +368,12 @@ fn end(work: &mut Inflating) -> Slice {
         return Slice::Ended(State::Waiting(hurdle));
     }
     if work.is_another() {
-        return Slice::Apart;
+        return match work.reading().filter(|reading| work.is_shorter_copy(reading)) {
+            Some(reading) => Slice::Ended(State::Twin {
+                key: reading.learned.key,
+            }),
+            None => Slice::Apart,
+        };
     }
     match std::mem::replace(&mut work.target, Target::Head { why: None }) {
         Target::Head { .. } => Slice::Ended(State::Empty),

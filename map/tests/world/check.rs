@@ -56,6 +56,7 @@ impl World {
                     self.harms.push((FROM_NS, now + S));
                 }
                 life.was_seen = true;
+                life.has_packed_copy = false;
                 life.had_bytes |= is_open && life.bytes > 0;
             }
         }
@@ -88,13 +89,13 @@ impl World {
     }
 
     /// Which records went in a way that no pull can know of: in a file that came and went between two pulls, in one
-    /// that was emptied before anything of it was seen, in a folder that was away until the file was gone, or with
+    /// that was emptied before anything of it was seen or of which a copy was compressed meanwhile, in a folder that was away until the file was gone, or with
     /// stamps of a time that no pull's clock came near to.
     fn judge_ended(&mut self, now: i64) {
         let before = self.pulled_ns.unwrap_or(now);
         for life in self.lives.iter_mut().filter(|life| life.is_over && !life.was_judged) {
             life.was_judged = true;
-            let is_traceless = !life.was_seen || life.ends_unseen;
+            let is_traceless = !life.was_seen || life.ends_unseen || life.has_packed_copy;
             for number in &life.records {
                 let record = &mut self.records[*number];
                 let is_shown = (before.min(now) - 10 * S..=before.max(now)).contains(&record.stamp_ns);

@@ -145,6 +145,9 @@ pub struct Life {
     pub was_judged: bool,
     /// How it ended leaves no trace: it was emptied before anything of it was seen.
     pub ends_unseen: bool,
+    /// A copy of it was compressed since the last pull that saw it. If it goes now, nothing tells it from what was
+    /// compressed, which is then taken for all that it held.
+    pub has_packed_copy: bool,
     bytes: usize,
     grown_at_ns: i64,
 }
@@ -468,6 +471,10 @@ impl World {
         packed.set_modified(modified).expect("sets the time");
         self.remove(&name);
         self.packed += 1;
+        let packed = self.lives[self.inodes[inode].life].records.clone();
+        for life in &mut self.lives {
+            life.has_packed_copy |= !packed.is_empty() && life.records.starts_with(&packed);
+        }
         self.lives[self.inodes[inode].life].was_seen |= COMPRESSED_IS_READ;
         if self.pulled_ns.is_none() {
             // Nobody knows from when on a file wrote that was compressed before the first look.
