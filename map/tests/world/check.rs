@@ -56,7 +56,7 @@ impl World {
                     self.harms.push((FROM_NS, now + S));
                 }
                 life.was_seen = true;
-                life.has_packed_copy = false;
+                life.has_packed_copy &= !is_open;
                 life.had_bytes |= is_open && life.bytes > 0;
             }
         }
