@@ -91,7 +91,8 @@ pub(super) struct Orphan {
 pub(super) enum Loss {
     /// The file went: where it was compressed, what it was compressed to may prove the rest of its bytes.
     Vanished(u64),
-    /// It was truncated in place, and nobody can say what was written between its copy and then (F7).
+    /// It was truncated in place, and nobody can say what was written between its copy and then (F7); or nobody can say
+    /// that it was not.
     Truncated(u64),
 }
 
@@ -494,14 +495,19 @@ impl Generations {
         );
         let missing = known.known();
         let overlay = self.lose(from_ns, to_ns, detail, missing);
-        if known.reading().is_none() {
+        if known.reading().is_none() && known.unreadable().is_none() {
             let fingerprint = known.fingerprint;
             self.gone.push(Gone {
                 fingerprint,
                 lost: overlay,
             });
         }
-        self.orphan(known, moment, Some(Loss::Vanished(overlay)));
+        // What became of a file that could not be looked into at the last, nobody knows: no archive proves it.
+        let loss = match known.unreadable() {
+            None => Loss::Vanished(overlay),
+            Some(_) => Loss::Truncated(overlay),
+        };
+        self.orphan(known, moment, Some(loss));
     }
 
     fn orphan(&mut self, known: Generation, moment: Moment, lost: Option<Loss>) {
