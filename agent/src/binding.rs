@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lika::bulk::{self, BulkProtocol, BulkSettings, BulkSource, ByteRate, FileRange, SentRange, Transfer};
 use lika::node::{Call, Handler, Protocol, Refusal, Server, ServerBuilder, Settings};
@@ -84,6 +85,10 @@ pub enum RangeHead {
 pub struct Limits {
     /// Connections at a time, all peers and both lanes: each costs a descriptor and some KiB.
     pub connections_max: usize,
+    /// Connections at a time of one peer, both lanes: of a Map that runs wild, others are still served.
+    pub connections_per_peer_max: usize,
+    /// Connections at a time that have not proved yet that they know the token: strangers cost no more than this.
+    pub handshakes_max: usize,
     /// Questions in hand on one connection, those that wait for their turn included.
     pub requests_per_connection_max: u32,
     /// Ranges sent at a time to one peer; one more is refused as [`Refusal::Busy`].
@@ -92,19 +97,28 @@ pub struct Limits {
     pub file_work_max: usize,
     /// Pieces of file work at a time for one peer.
     pub file_work_per_peer_max: usize,
+    /// The longest time for one question, whatever its asker would wait.
+    pub request_deadline: Duration,
+    /// The longest time for one range: it holds a file open, whose space a rotation could not free.
+    pub transfer_deadline: Duration,
     /// Bytes per second that all ranges together may take; `None` for as fast as it goes.
     pub bytes_per_second_max: Option<NonZeroU64>,
 }
 
 impl Default for Limits {
-    /// 256 connections, 64 questions each, 8 pulls a peer, 4 pieces of file work of which 2 for one peer, any rate.
+    /// 256 connections, 64 of one peer, 64 handshakes, 64 questions each, 8 pulls a peer, 4 pieces of file work of
+    /// which 2 for one peer, 5 minutes a question, an hour a range, any rate.
     fn default() -> Limits {
         Limits {
             connections_max: 256,
+            connections_per_peer_max: 64,
+            handshakes_max: 64,
             requests_per_connection_max: 64,
             pulls_per_peer_max: 8,
             file_work_max: 4,
             file_work_per_peer_max: 2,
+            request_deadline: Duration::from_secs(300),
+            transfer_deadline: Duration::from_secs(3600),
             bytes_per_second_max: None,
         }
     }
@@ -128,10 +142,14 @@ pub async fn listen(
 ) -> io::Result<Server> {
     let settings = Settings {
         connections_max: limits.connections_max,
+        connections_per_peer_max: limits.connections_per_peer_max,
+        handshakes_max: limits.handshakes_max,
+        request_deadline: limits.request_deadline,
         requests_max: limits.requests_per_connection_max,
         ..Settings::default()
     };
     let bulk_settings = BulkSettings {
+        transfer_deadline: limits.transfer_deadline,
         rate_max: limits.bytes_per_second_max.map(ByteRate::per_second),
         ..BulkSettings::default()
     };

@@ -97,6 +97,40 @@ fn below_by_name(base: &str) -> Vec<String> {
     names.to_vec()
 }
 
+/// Ways to ask for one path outside of the root.
+fn forms(base: &str, path: &str) -> Vec<String> {
+    let bare = path.trim_start_matches('/');
+    [
+        path.to_owned(),
+        bare.to_owned(),
+        format!("//{path}"),
+        format!("/.{path}"),
+        format!("/..{path}"),
+        format!("/proc/self/root{path}"),
+        format!("/proc/self/cwd{path}"),
+        format!("/proc/self/task/self/root{path}"),
+        format!("{base}/logs/{}{bare}", "../".repeat(20)),
+        format!("{base}/logs/sub/{}{bare}", "../".repeat(20)),
+        format!("{base}/logs/./sub/.{}/{bare}", "/..".repeat(20)),
+        format!("{base}/logs/to-_{path}"),
+        format!("{base}/logs/to-_proc_self_root{path}"),
+        format!("{base}/logs/app.log\0{path}"),
+        format!("{path}\0.log"),
+        format!("{path}/."),
+        format!("{path}/../secret"),
+        format!("{base}/logs/\u{202e}{path}"),
+        format!("{base}/logs/\u{fffd}\u{fffd}{path}"),
+        format!("file://{path}"),
+        format!("{base}/logs/{}", path.replace('/', "%2f")),
+        format!("{base}/logs/{}", path.replace('/', "\\")),
+        format!("{base}/logs{}", path.replace('/', "/\u{7f}")),
+        format!("{base}/logs/{}{path}", "a".repeat(300)),
+        format!("{base}/logs{}{path}", "/.".repeat(2040)),
+        format!("{base}/logs{}{path}", "/sub/..".repeat(500)),
+    ]
+    .to_vec()
+}
+
 /// Every path that is asked for, each once.
 fn requests(base: &str, names: &[String]) -> BTreeSet<String> {
     let wanted = [
@@ -110,40 +144,7 @@ fn requests(base: &str, names: &[String]) -> BTreeSet<String> {
         "/dev/zero".to_owned(),
         "/dev/stdin".to_owned(),
     ];
-    let mut paths = BTreeSet::new();
-    for path in &wanted {
-        let bare = path.trim_start_matches('/');
-        for form in [
-            path.clone(),
-            bare.to_owned(),
-            format!("//{path}"),
-            format!("/.{path}"),
-            format!("/..{path}"),
-            format!("/proc/self/root{path}"),
-            format!("/proc/self/cwd{path}"),
-            format!("/proc/self/task/self/root{path}"),
-            format!("{base}/logs/{}{bare}", "../".repeat(20)),
-            format!("{base}/logs/sub/{}{bare}", "../".repeat(20)),
-            format!("{base}/logs/./sub/.{}/{bare}", "/..".repeat(20)),
-            format!("{base}/logs/to-_{path}"),
-            format!("{base}/logs/to-_proc_self_root{path}"),
-            format!("{base}/logs/app.log\0{path}"),
-            format!("{path}\0.log"),
-            format!("{path}/."),
-            format!("{path}/../secret"),
-            format!("{base}/logs/\u{202e}{path}"),
-            format!("{base}/logs/\u{fffd}\u{fffd}{path}"),
-            format!("file://{path}"),
-            format!("{base}/logs/{}", path.replace('/', "%2f")),
-            format!("{base}/logs/{}", path.replace('/', "\\")),
-            format!("{base}/logs{}", path.replace('/', "/\u{7f}")),
-            format!("{base}/logs/{}{path}", "a".repeat(300)),
-            format!("{base}/logs{}{path}", "/.".repeat(2040)),
-            format!("{base}/logs{}{path}", "/sub/..".repeat(500)),
-        ] {
-            paths.insert(form);
-        }
-    }
+    let mut paths: BTreeSet<String> = wanted.iter().flat_map(|path| forms(base, path)).collect();
     for name in names {
         paths.insert(format!("{base}/logs/{name}"));
         paths.insert(format!("{base}/logs/sub/../{name}"));

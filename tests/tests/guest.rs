@@ -1,12 +1,23 @@
 //! The agent as a guest on somebody's host: shut in by the kernel, modest, and steady under strangers.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use agent::confinement::{Confinement, Landlock, Seccomp};
-use agent::protocol::{Answer, ListAnswer, ListRequest, RequestBody, SnapshotAnswer, SnapshotRequest, StatusAnswer};
+use agent::profile::{StampProfile, StampZone};
+use agent::protocol::{
+    Answer, Content, FindAnswer, FindRequest, Generation, ListAnswer, ListRequest, RangeRequest, RequestBody,
+    SnapshotAnswer, SnapshotRequest, StatusAnswer,
+};
 use agent::roots::OpenWay;
-use sunfire_tests::agents::{AgentProcess, Puller};
+use lika::seam::Clock;
+use sunfire_tests::agents::{AgentProcess, PATIENCE, Puller, until};
 use sunfire_tests::skip::skipped;
 
 struct Scene {
@@ -185,4 +196,209 @@ async fn a_root_that_is_made_anew_is_said_and_ends_a_supervised_agent() {
     let again = AgentProcess::start_with(scene.path(), &scene.config(""), &supervised);
     let puller = Puller::open(&again.address);
     assert_eq!(scene.snapshot(&puller).await.generations.len(), 1);
+}
+
+/// A thousand connections that begin a handshake and never end it; those that the agent closes are dialled anew.
+struct Strangers {
+    over: Arc<AtomicBool>,
+    dialled: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+const STRANGERS: usize = 1000;
+
+impl Strangers {
+    fn come(address: &str) -> Strangers {
+        let (over, dialled) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let thread = std::thread::spawn({
+            let (address, over, dialled) = (address.to_owned(), Arc::clone(&over), Arc::clone(&dialled));
+            move || {
+                let mut streams: Vec<Option<TcpStream>> = (0..STRANGERS).map(|_| None).collect();
+                while !over.load(Ordering::Relaxed) {
+                    for stream in &mut streams {
+                        let alive = stream.as_mut().is_some_and(|stream| stream.write_all(b"l").is_ok());
+                        if !alive {
+                            *stream = TcpStream::connect(&address).ok();
+                            dialled.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            }
+        });
+        let thread = Some(thread);
+        Strangers { over, dialled, thread }
+    }
+}
+
+impl Drop for Strangers {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let _ended = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn whole(generation: &Generation) -> RangeRequest {
+    let Content::Readable { fingerprint, .. } = generation.content else {
+        panic!("{generation:?}");
+    };
+    RangeRequest {
+        path: generation.path.clone(),
+        identity: generation.identity,
+        fingerprint,
+        tail: None,
+        offset: 0,
+        length: generation.size,
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_dawdling_strangers_keep_no_map_from_its_pull() {
+    let files = nix::sys::resource::Resource::RLIMIT_NOFILE;
+    let (_, most) = nix::sys::resource::getrlimit(files).expect("it can be asked");
+    nix::sys::resource::setrlimit(files, most, most).expect("up to the hard limit it may");
+    if most < 2 * STRANGERS as u64 {
+        let test = "a_thousand_dawdling_strangers_keep_no_map_from_its_pull";
+        return skipped(test, "too few open files are allowed here: raise `ulimit -Hn`");
+    }
+    let scene = Scene::new();
+    let agent = scene.start("");
+    let strangers = Strangers::come(&agent.address);
+    until(|| (strangers.dialled.load(Ordering::Relaxed) >= STRANGERS).then_some(())).await;
+    // The pull of a Map that comes while they are there; a fetch that they cut off is made again, as Maps do.
+    let mut puller = Puller::open(&agent.address);
+    let generation = scene.snapshot(&puller).await.generations.remove(0);
+    let clock = Clock::system();
+    let deadline = clock.deadline_in(PATIENCE);
+    let bytes = loop {
+        let mut bytes = Vec::new();
+        match puller
+            .fetch(&whole(&generation), |piece| bytes.extend_from_slice(piece))
+            .await
+        {
+            Ok(_) => break bytes,
+            Err(error) => assert!(!clock.has_passed(deadline), "{error}"),
+        }
+    };
+    assert_eq!(bytes, fs::read(&generation.path).expect("it is there"));
+    assert!(agent.rss_anon_kib() <= RSS_ANON_KIB_MAX, "{} KiB", agent.rss_anon_kib());
+}
+
+/// What an agent may have allocated, whatever it is asked.
+const RSS_ANON_KIB_MAX: u64 = 16 << 10;
+
+#[tokio::test]
+async fn a_mix_of_requests_takes_little_memory() {
+    let scene = Scene::new();
+    let mut line = String::new();
+    for second in 0..200_000 {
+        let at = jiff::Timestamp::from_second(1_792_800_000 + second).expect("a time");
+        line.push_str(&format!("{} some text of a line\n", at.strftime("%Y-%m-%d %H:%M:%S")));
+    }
+    fs::write(format!("{}/app.log", scene.logs), &line).expect("a file");
+    for number in 0..500 {
+        fs::write(
+            format!("{}/app.log.{number}", scene.logs),
+            &line[number * 40..number * 40 + 4000],
+        )
+        .expect("a file");
+    }
+    let agent = scene.start("");
+    let mut pullers: Vec<Puller> = (0..4).map(|_| Puller::open(&agent.address)).collect();
+    let generations = scene.snapshot(&pullers[0]).await.generations;
+    assert!(generations.len() > 400, "{}", generations.len());
+    let live = generations
+        .into_iter()
+        .find(|generation| generation.size == line.len() as u64)
+        .expect("it is there");
+    let logline::stamp::Detection::Stamped(detected) = logline::stamp::learn(&line.as_bytes()[..4096]) else {
+        panic!("no stamps found");
+    };
+    let mut rss_kib_max = 0;
+    for round in 0..30 {
+        let find = FindRequest {
+            path: live.path.clone(),
+            identity: live.identity,
+            start_ns: (1_792_800_000 + round * 5000) * 1_000_000_000,
+            lateness_ns: 0,
+            hint: None,
+            profile: StampProfile::new(&detected.profile, StampZone::Named("UTC".to_owned())),
+        };
+        let list = ListRequest {
+            path: scene.logs.clone(),
+        };
+        let request = whole(&live);
+        let [one, two, three, four] = &mut pullers[..] else {
+            panic!("four")
+        };
+        let (answers, fetched) = tokio::join!(
+            async {
+                tokio::join!(
+                    scene.snapshot(one),
+                    two.ask(RequestBody::Find(find)),
+                    three.ask(RequestBody::System),
+                    two.ask(RequestBody::List(list)),
+                    one.ask(RequestBody::Status),
+                )
+            },
+            four.fetch(&request, |_| {}),
+        );
+        assert!(
+            matches!(answers.1, Ok(Answer::Find(FindAnswer::Found { .. }))),
+            "{:?}",
+            answers.1
+        );
+        assert!(matches!(answers.2, Ok(Answer::System(_))) && answers.3.is_ok() && answers.4.is_ok());
+        assert_eq!(fetched.expect("it is served").1.sent, live.size);
+        rss_kib_max = rss_kib_max.max(agent.rss_anon_kib());
+    }
+    println!("RssAnon at most {rss_kib_max} KiB under a mix of requests");
+    assert!(rss_kib_max <= RSS_ANON_KIB_MAX, "{rss_kib_max} KiB");
+}
+
+/// A limit is a promise about the least time, which no slow machine can break.
+#[tokio::test]
+async fn no_more_bytes_a_second_than_allowed() {
+    const BYTES_PER_SECOND: u64 = 256 << 10;
+    let scene = Scene::new();
+    fs::write(
+        format!("{}/app.log", scene.logs),
+        vec![b'x'; 2 * BYTES_PER_SECOND as usize],
+    )
+    .expect("a file");
+    let agent = scene.start("limits: { bytes: 256KiB/s }");
+    let (mut one, mut two) = (Puller::open(&agent.address), Puller::open(&agent.address));
+    let generation = scene.snapshot(&one).await.generations.remove(0);
+    let clock = Clock::system();
+    let began = clock.monotonic();
+    let request = whole(&generation);
+    let (first, second) = tokio::join!(one.fetch(&request, |_| {}), two.fetch(&request, |_| {}));
+    let sent = first.expect("it is served").1.sent + second.expect("it is served").1.sent;
+    assert_eq!(sent, 4 * BYTES_PER_SECOND);
+    // Both share the limit; the last chunk, of a tenth of a second, does not wait for itself.
+    let took = clock.monotonic().since(began);
+    assert!(took >= Duration::from_millis(3900), "{took:?}");
+}
+
+#[test]
+fn the_unit_leaves_little_exposed() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/sunfire-agent.service");
+    let mut command = std::process::Command::new("systemd-analyze");
+    command.args(["security", "--offline=true"]).arg(&unit);
+    let Ok(analyzed) = command.output() else {
+        return skipped(
+            "the_unit_leaves_little_exposed",
+            "systemd-analyze is not here: install systemd",
+        );
+    };
+    let said = String::from_utf8_lossy(&analyzed.stdout).into_owned();
+    let Some((_, level)) = said.split_once("exposure level for sunfire-agent.service: ") else {
+        let error = String::from_utf8_lossy(&analyzed.stderr).into_owned();
+        return skipped(
+            "the_unit_leaves_little_exposed",
+            &format!("systemd-analyze cannot look at a file: {error}"),
+        );
+    };
+    let level: f64 = level.split(' ').next().unwrap_or_default().parse().expect("a number");
+    println!("exposure level {level}");
+    assert!(level <= 2.0, "{said}");
 }

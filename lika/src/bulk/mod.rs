@@ -114,6 +114,8 @@ pub struct BulkSettings {
     pub bytes_per_second_min: u64,
     /// Waiting that the rate does not count.
     pub slow_grace: Duration,
+    /// Server: the longest time for one transfer, whatever its client would wait: it holds a file open.
+    pub transfer_deadline: Duration,
     /// Server: how long a connection may be idle between transfers.
     pub idle_deadline: Duration,
     /// Server: what all transfers together may send; clones share it.
@@ -128,13 +130,15 @@ impl BulkSettings {
 }
 
 impl Default for BulkSettings {
-    /// 256 KiB a chunk, 9 s of stall, at least 1 KiB/s after 10 s, idle for 60 s, as fast as it goes.
+    /// 256 KiB a chunk, 9 s of stall, at least 1 KiB/s after 10 s, an hour a transfer, idle for 60 s, as fast
+    /// as it goes.
     fn default() -> BulkSettings {
         BulkSettings {
             chunk_bytes_max: 256 * 1024,
             stall_deadline: Duration::from_secs(9),
             bytes_per_second_min: 1024,
             slow_grace: Duration::from_secs(10),
+            transfer_deadline: Duration::from_secs(3600),
             idle_deadline: Duration::from_secs(60),
             rate_max: None,
         }

@@ -102,7 +102,7 @@ impl<P: BulkProtocol, S: BulkSource<P>> Connection<P, S> {
                 Err(ReadError::Closed) => return "the client closed it".to_owned(),
                 Err(error) => return crate::node::chain(&error),
             };
-            let left = request.left;
+            let left = request.left.min(self.settings.transfer_deadline);
             let clock = self.clock.clone();
             match clock.timeout(left, self.answer(request)).await {
                 Ok(Ok(())) => {}

@@ -10,6 +10,7 @@
 mod client;
 mod error;
 mod link;
+mod seats;
 mod server;
 mod serving;
 #[cfg(test)]
@@ -63,12 +64,18 @@ pub trait Handler<P: Protocol>: Send + Sync + 'static {
 /// The bounds of connections, for servers and clients alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Connections a server holds at a time, all lanes and handshakes included.
+    /// Connections a server holds at a time, all lanes, once their handshake is done.
     pub connections_max: usize,
+    /// Connections a server holds at a time for one peer (role and name), all lanes. The name is the peer's own claim.
+    pub connections_per_peer_max: usize,
+    /// Connections at a time whose handshake is not done: one more, and the oldest of them is closed.
+    pub handshakes_max: usize,
     /// The longest time for a handshake, and for a client's dial.
     pub handshake_deadline: Duration,
     /// Requests at a time on one connection; clients wait for their turn.
     pub requests_max: u32,
+    /// Server: the longest time for one request, whatever its client would wait.
+    pub request_deadline: Duration,
     /// Payload bytes of a frame, either way.
     pub frame_bytes_max: u32,
     /// How often a client says that it is there; a server answers.
@@ -84,13 +91,17 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 1024 connections, 5 s to shake hands, 1024 requests at a time, 8 MiB a frame, heartbeats every 3 s, dead after
-    /// 9 s of silence (so that a dead peer is noticed within 10 s), 30 s a frame, 64 frames queued.
+    /// 1024 connections, of one peer if it wants, 128 handshakes of 5 s, 1024 requests at a time of an hour each, 8
+    /// MiB a frame, heartbeats every 3 s, dead after 9 s of silence (so that a dead peer is noticed within 10 s),
+    /// 30 s a frame, 64 frames queued.
     fn default() -> Settings {
         Settings {
             connections_max: 1024,
+            connections_per_peer_max: 1024,
+            handshakes_max: 128,
             handshake_deadline: Duration::from_secs(5),
             requests_max: 1024,
+            request_deadline: Duration::from_secs(3600),
             frame_bytes_max: 8 * 1024 * 1024,
             heartbeat_interval: Duration::from_secs(3),
             dead_after: Duration::from_secs(9),

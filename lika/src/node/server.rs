@@ -4,21 +4,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::error::chain;
+use super::seats::{Door, Seats, Standing};
 use super::serving::serve_messages;
 use super::{Handler, Protocol, Settings};
 use crate::seam::{BoxedFuture, BoxedStream, Clock, Listener, Network, Randomness};
-use crate::wire::handshake::{Asked, Host, Limits, send_refused, welcome};
+use crate::wire::handshake::{Admitted, Asked, HandshakeError, Host, Limits, welcome};
 use crate::wire::{Identity, Lane, Peer, Refused};
 
-/// Connections that are told that there are too many, at a time; more are closed without a word.
-const TURNED_AWAY_MAX: usize = 16;
 /// How long to wait after the system could not accept a connection, as when it is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -117,7 +116,7 @@ impl ServerBuilder {
             randomness,
             services,
         } = self;
-        let slots = Arc::new(Semaphore::new(settings.connections_max.min(Semaphore::MAX_PERMITS)));
+        let seats = Arc::new(Seats::new(settings.connections_max, settings.connections_per_peer_max));
         let environment = ServeEnvironment {
             clock,
             settings,
@@ -129,7 +128,7 @@ impl ServerBuilder {
             randomness,
             services,
             environment,
-            slots,
+            seats,
             counters,
         });
         let task = tokio::spawn(accept(Arc::clone(&shared), listener));
@@ -145,8 +144,10 @@ impl ServerBuilder {
 /// What can be seen of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerState {
-    /// Connections open now, handshakes included.
+    /// Connections open now whose handshake is done.
     pub connections: usize,
+    /// Connections open now whose handshake is not done.
+    pub handshakes: usize,
     /// Connections served since the start.
     pub served: u64,
     /// Connections refused, or failed in their handshake, since the start.
@@ -157,6 +158,7 @@ pub struct ServerState {
 struct Counters {
     served: AtomicU64,
     refused: AtomicU64,
+    handshakes: Arc<AtomicUsize>,
 }
 
 struct ServerShared {
@@ -164,7 +166,7 @@ struct ServerShared {
     randomness: Randomness,
     services: Services,
     environment: ServeEnvironment,
-    slots: Arc<Semaphore>,
+    seats: Arc<Seats>,
     counters: Counters,
 }
 
@@ -190,15 +192,10 @@ impl Server {
 
     /// What can be seen of it.
     pub fn state(&self) -> ServerState {
-        let ServerShared {
-            environment,
-            slots,
-            counters,
-            ..
-        } = &*self.shared;
-        let slots_max = environment.settings.connections_max.min(Semaphore::MAX_PERMITS);
+        let ServerShared { seats, counters, .. } = &*self.shared;
         ServerState {
-            connections: slots_max.saturating_sub(slots.available_permits()),
+            connections: seats.taken(),
+            handshakes: counters.handshakes.load(Ordering::Relaxed),
             served: counters.served.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
         }
@@ -216,10 +213,17 @@ impl Server {
 async fn accept(shared: Arc<ServerShared>, mut listener: Box<dyn Listener>) {
     let mut connections = JoinSet::new();
     let mut stopping = shared.environment.stopping.clone();
-    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_MAX));
+    let settings = &shared.environment.settings;
+    let mut door = Door::new(settings.handshakes_max, Arc::clone(&shared.counters.handshakes));
+    // Bounded by the door itself: each that stands there says once that it has left.
+    let (leave, mut left) = mpsc::unbounded_channel();
     loop {
         let accepted = tokio::select! {
             biased;
+            Some(number) = left.recv() => {
+                door.left(number);
+                continue;
+            }
             Some(_ended) = connections.join_next() => continue,
             _ = stopping.wait_for(|stopping| *stopping) => break,
             accepted = listener.accept() => accepted,
@@ -232,37 +236,57 @@ async fn accept(shared: Arc<ServerShared>, mut listener: Box<dyn Listener>) {
                 continue;
             }
         };
-        match Arc::clone(&shared.slots).try_acquire_owned() {
-            Ok(slot) => {
-                connections.spawn(serve(Arc::clone(&shared), stream, address, slot));
-            }
-            Err(_none_free) => {
-                shared.counters.refused.fetch_add(1, Ordering::Relaxed);
-                if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
-                    connections.spawn(turn_away(shared.environment.clone(), stream, permit));
-                }
-            }
-        }
+        connections.spawn(serve(
+            Arc::clone(&shared),
+            (stream, address),
+            door.enter(),
+            leave.clone(),
+        ));
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-async fn turn_away(environment: ServeEnvironment, mut stream: BoxedStream, _permit: OwnedSemaphorePermit) {
-    let patience = environment.settings.handshake_deadline;
-    let told = async {
-        let _broken = send_refused(&mut stream, &Refused::TooManyConnections).await;
-        // Closing with unread bytes would reset the connection and could lose what was said: read until it hangs up.
-        let mut rest = [0; 256];
-        while tokio::io::AsyncReadExt::read(&mut stream, &mut rest)
-            .await
-            .is_ok_and(|count| count > 0)
-        {}
+async fn serve(
+    shared: Arc<ServerShared>,
+    (mut stream, address): (BoxedStream, String),
+    Standing { number, go }: Standing,
+    leave: mpsc::UnboundedSender<u64>,
+) {
+    let admitted = tokio::select! {
+        admitted = shake(&shared, &mut stream, &address) => Some(admitted),
+        () = go.notified() => None,
     };
-    let _elapsed = environment.clock.timeout(patience, told).await;
+    let _server_is_gone = leave.send(number);
+    let admitted = match admitted {
+        Some(Ok(admitted)) => admitted,
+        Some(Err(error)) => {
+            shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(%address, error = %chain(&error), "a connection did not open");
+            return;
+        }
+        None => {
+            shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+            // Not louder: whoever can do this would else fill the log of the host.
+            tracing::debug!(%address, "a connection was given up for another: too many do not finish their handshake");
+            return;
+        }
+    };
+    let Some(service) = find(&shared.services, admitted.lane, &admitted.protocol) else {
+        return;
+    };
+    // Others may have sat down since it was asked whether there is a seat.
+    let Some(_seat) = shared.seats.take(&admitted.peer.role, &admitted.peer.node) else {
+        shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    shared.counters.served.fetch_add(1, Ordering::Relaxed);
+    let node = admitted.peer.node.clone();
+    let why = service.serve(stream, admitted.peer, shared.environment.clone()).await;
+    tracing::debug!(%address, %node, %why, "a connection ended");
 }
 
-async fn serve(shared: Arc<ServerShared>, mut stream: BoxedStream, address: String, _slot: OwnedSemaphorePermit) {
+async fn shake(shared: &ServerShared, stream: &mut BoxedStream, address: &str) -> Result<Admitted, HandshakeError> {
     let ServeEnvironment { clock, settings, .. } = &shared.environment;
     let limits = Limits {
         requests_max: settings.requests_max,
@@ -273,22 +297,8 @@ async fn serve(shared: Arc<ServerShared>, mut stream: BoxedStream, address: Stri
         limits,
         patience: settings.handshake_deadline,
     };
-    let admission = |asked: &Asked<'_>| admit(&shared.services, asked);
-    let admitted = match welcome(&mut stream, host, &admission, &address, (clock, &shared.randomness)).await {
-        Ok(admitted) => admitted,
-        Err(error) => {
-            shared.counters.refused.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%address, error = %chain(&error), "a connection did not open");
-            return;
-        }
-    };
-    let Some(service) = find(&shared.services, admitted.lane, &admitted.protocol) else {
-        return;
-    };
-    shared.counters.served.fetch_add(1, Ordering::Relaxed);
-    let node = admitted.peer.node.clone();
-    let why = service.serve(stream, admitted.peer, shared.environment.clone()).await;
-    tracing::debug!(%address, %node, %why, "a connection ended");
+    let admission = |asked: &Asked<'_>| admit(shared, asked);
+    welcome(stream, host, &admission, address, (clock, &shared.randomness)).await
 }
 
 fn find<'a>(services: &'a Services, lane: Lane, protocol: &str) -> Option<&'a Arc<dyn Service>> {
@@ -298,12 +308,14 @@ fn find<'a>(services: &'a Services, lane: Lane, protocol: &str) -> Option<&'a Ar
         .map(|(_, service)| service)
 }
 
-fn admit(services: &Services, asked: &Asked<'_>) -> Result<(u16, u16), Refused> {
-    let service = find(services, asked.lane, asked.protocol);
+fn admit(shared: &ServerShared, asked: &Asked<'_>) -> Result<(u16, u16), Refused> {
+    let service = find(&shared.services, asked.lane, asked.protocol);
     let service = service.ok_or_else(|| Refused::UnknownProtocol(asked.protocol.to_owned()))?;
-    if service.client_roles().contains(&asked.role) {
-        Ok(service.versions())
-    } else {
-        Err(Refused::Role(asked.role.to_owned()))
+    if !service.client_roles().contains(&asked.role) {
+        return Err(Refused::Role(asked.role.to_owned()));
     }
+    if !shared.seats.free_for(asked.role, asked.node) {
+        return Err(Refused::TooManyConnections);
+    }
+    Ok(service.versions())
 }

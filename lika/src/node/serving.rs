@@ -104,6 +104,7 @@ pub(crate) async fn serve_messages<P: Protocol, H: Handler<P>>(
         clock: clock.clone(),
         frame_limit,
         requests_max,
+        request_deadline: settings.request_deadline,
     };
     let mut serving = Serving {
         shared,
@@ -145,6 +146,7 @@ struct Shared<H> {
     clock: Clock,
     frame_limit: usize,
     requests_max: usize,
+    request_deadline: Duration,
 }
 
 struct InFlight {
@@ -274,7 +276,7 @@ impl<P: Protocol, H: Handler<P>> Serving<P, H> {
         if self.in_flight.len() >= self.shared.requests_max.saturating_add(REQUESTS_SLACK) {
             return self.refuse(id, &Refusal::Busy);
         }
-        let left = Duration::from_millis(body.get_u32_le().into());
+        let left = Duration::from_millis(body.get_u32_le().into()).min(self.shared.request_deadline);
         let credit = match body.get_u32_le().min(CREDIT_MAX) {
             0 => Credit::NoParts,
             credit => Credit::Parts(Arc::new(Semaphore::new(credit as usize))),

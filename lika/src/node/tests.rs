@@ -445,26 +445,74 @@ async fn a_client_says_why_it_cannot_connect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handshakes_that_dawdle_free_their_slot() {
+async fn strangers_that_dawdle_keep_nobody_out() {
     let (network, stage) = Stage::memory(Settings {
-        connections_max: 2,
+        connections_max: 1,
+        handshakes_max: 2,
         ..Settings::default()
     })
     .await;
-    let _silent = network.dial(ADDRESS).await.unwrap();
-    let mut slow = network.dial(ADDRESS).await.unwrap();
-    tokio::io::AsyncWriteExt::write_all(&mut slow, b"lika/1\r")
-        .await
-        .unwrap();
-    stage.until_connections(2).await;
+    let mut strangers = Vec::new();
+    for _ in 0..100 {
+        let mut slow = network.dial(ADDRESS).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut slow, b"lika/1\r")
+            .await
+            .unwrap();
+        strangers.push(slow);
+    }
+    let client = stage.client();
+    assert!(client.call(&Ask::Whoami, PATIENCE).await.is_ok());
+    assert_eq!(stage.server.state().connections, 1);
+    assert!(stage.server.state().handshakes <= 2);
+    // Those that stay are given up in time, without anybody coming.
+    while stage.server.state().handshakes > 0 {
+        stage.clock().sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(stage.server.state().refused, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_has_no_more_connections_than_it_may() {
+    let (_, stage) = Stage::memory(Settings {
+        connections_per_peer_max: 1,
+        ..Settings::default()
+    })
+    .await;
+    let client = stage.client();
+    assert!(client.call(&Ask::Whoami, PATIENCE).await.is_ok());
+    let same = stage.client();
+    let why = until_disconnected(&same).await;
+    assert!(why.contains("as many connections as it may"), "{why}");
+    let mut dialling = stage.dialling.clone();
+    dialling.identity.node = "another".to_owned();
+    let other = Client::<Talk>::start(dialling);
+    assert!(other.call(&Ask::Whoami, PATIENCE).await.is_ok());
+    drop(client);
+    assert!(same.call(&Ask::Whoami, PATIENCE).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_takes_no_longer_than_the_server_lets_it() {
+    let (_, stage) = Stage::memory(Settings {
+        request_deadline: Duration::from_secs(7),
+        ..Settings::default()
+    })
+    .await;
     let began = stage.clock().monotonic();
     let client = stage.client();
-    let why = until_disconnected(&client).await;
-    assert!(why.contains("as many connections as it may"), "{why}");
-    stage.until_connections(0).await;
-    let freed = stage.clock().monotonic().since(began);
-    assert!(freed <= Duration::from_secs(6), "{freed:?}");
-    assert!(client.call(&Ask::Whoami, PATIENCE).await.is_ok());
+    let refused = client.call(&Ask::Forever, Duration::from_secs(3600)).await.unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            CallError::Refused {
+                refusal: Refusal::Expired,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
+    // Simulated time: it is what it is.
+    assert_eq!(stage.clock().monotonic().since(began).as_secs(), 7);
 }
 
 #[tokio::test(start_paused = true)]

@@ -366,6 +366,8 @@ pub struct Asked<'a> {
     pub protocol: &'a str,
     /// The role it claims.
     pub role: &'a str,
+    /// The name that it claims.
+    pub node: &'a str,
 }
 
 /// How a server decides on a greeting that came from a node with the token: the versions it speaks of what was asked
@@ -432,6 +434,7 @@ async fn welcome_unbounded<S: AsyncRead + AsyncWrite + Unpin>(
         lane: hello.lane,
         protocol: &hello.protocol,
         role: &hello.role,
+        node: &hello.node,
     };
     let decision = admission(&asked).and_then(|versions| common_version(versions, hello.versions));
     let identity = host.identity;
