@@ -17,6 +17,7 @@ mod archives;
 mod generation;
 mod inflating;
 mod learn;
+mod losses;
 mod proof;
 mod pull;
 mod reading;

@@ -106,8 +106,8 @@ impl Generations {
     }
 
     /// Lifts the losses that archives disprove: all bytes of a file that went are here, and nobody wrote to it after it
-    /// was compressed. That shows where its log went on without it. That it had rested before it was compressed does not
-    /// show it: what was compressed may be a copy, and the file that went have gone on.
+    /// was compressed. That shows where its log went on without it. That it had rested before it was compressed does
+    /// not show it: what was compressed may be a copy, and the file that went have gone on.
     pub(super) fn settle_seams(&mut self) {
         for index in 0..self.all.len() {
             let Generation { listed, .. } = &self.all[index];

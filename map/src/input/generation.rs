@@ -1,9 +1,8 @@
 //! The generations of an input as a stream of pulls knows them: which are read, which are copies, which are gone.
 
 use super::archive::{Archive, State};
-use super::proof::Overlay;
+use super::losses::Lost;
 use super::reading::Reading;
-use crate::verdict::HostState;
 use agent::content::{fingerprint_of, tail_hash_of};
 use agent::protocol::{
     COPY_HEAD_BYTES, Compression, Content, Fingerprint, Generation as Listed, Identity, KnownGeneration, KnownVerdict,
@@ -14,8 +13,6 @@ use std::collections::BTreeMap;
 
 /// Readings of generations that are gone, kept until the store has their counts or a copy goes on with them.
 const ORPHANS_MAX: usize = 64;
-/// Losses remembered; beyond, the oldest are joined, which says too much rather than too little.
-const LOST_MAX: usize = 256;
 /// Clocks of file systems tick in steps, and compressing keeps whole seconds.
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -97,7 +94,7 @@ pub(super) enum Loss {
 }
 
 impl Loss {
-    fn number(self) -> u64 {
+    pub(super) fn number(self) -> u64 {
         match self {
             Self::Vanished(number) | Self::Truncated(number) => number,
         }
@@ -118,17 +115,9 @@ pub(super) struct Generations {
     /// Stretches of time of which bytes are gone, by number.
     pub(super) lost: BTreeMap<u64, Lost>,
     /// How many there were.
-    losses: u64,
+    pub(super) losses: u64,
     /// Files that went before anything was learned of them.
     pub(super) gone: Vec<Gone>,
-}
-
-/// A stretch of time of which bytes are gone.
-pub(super) struct Lost {
-    pub(super) overlay: Overlay,
-    /// The file that went. If it is there again, and holds what it held, nothing is lost (C6): its folder was away, or
-    /// its name was refused.
-    missing: Option<KnownGeneration>,
 }
 
 /// When a snapshot was taken, and what the times around it were.
@@ -146,7 +135,7 @@ pub(super) struct Moment {
 }
 
 impl Generation {
-    fn new(listed: Listed, moment: Moment) -> Self {
+    pub(super) fn new(listed: Listed, moment: Moment) -> Self {
         let fingerprint = match &listed.content {
             Content::Readable { fingerprint, .. } => *fingerprint,
             Content::NotLookedAt | Content::Unreadable(_) => fingerprint_of(&[]),
@@ -356,36 +345,6 @@ impl Generations {
         self.clear_orphans(moment);
     }
 
-    /// Whether a file is one that was missed, and the agent found that it still holds what was read of it.
-    fn is_back(&self, listed: &Listed) -> bool {
-        let is_same = matches!(
-            listed.content,
-            Content::Readable {
-                verdict: KnownVerdict::Same,
-                ..
-            }
-        );
-        let mut missing = self.lost.values().filter_map(|lost| lost.missing.as_ref());
-        is_same && missing.any(|missing| missing.identity == listed.identity)
-    }
-
-    /// Goes on with a file that was missed; that it was away is no loss any more.
-    fn restore(&mut self, listed: Listed, moment: Moment) -> Generation {
-        let is_it = |lost: &Lost| lost.missing.as_ref().is_some_and(|it| it.identity == listed.identity);
-        let numbers: Vec<u64> = (self.lost.iter())
-            .filter(|(_, lost)| is_it(lost))
-            .map(|(number, _)| *number)
-            .collect();
-        self.lost.retain(|number, _| !numbers.contains(number));
-        let is_of_it = |orphan: &Orphan| orphan.lost.is_some_and(|lost| numbers.contains(&lost.number()));
-        let place = self.orphans.iter().position(is_of_it);
-        let mut generation = Generation::new(listed, moment);
-        if let Some(place) = place {
-            generation.held = Held::Reading(self.orphans.remove(place).reading);
-        }
-        generation
-    }
-
     fn discover(&mut self, listed: Listed, moment: Moment) -> Generation {
         let mut generation = Generation::new(listed, moment);
         let identity = generation.listed.identity;
@@ -396,20 +355,6 @@ impl Generations {
             generation.clock_ns.0 = generation.clock_ns.0.min(lost.overlay.from_ns);
         }
         generation
-    }
-
-    /// A file that was missed is there, and holds other bytes: what it held is gone, who knows since when.
-    fn settle_missing(&mut self, identity: Identity, moment: Moment) {
-        for lost in self.lost.values_mut() {
-            if lost
-                .missing
-                .as_ref()
-                .is_some_and(|missing| missing.identity == identity)
-            {
-                lost.missing = None;
-                lost.overlay.to_ns = lost.overlay.to_ns.max(moment.t_ns.saturating_add(1));
-            }
-        }
     }
 
     /// What stood in a generation that is not read is lost, unless it is being compressed or was read before.
@@ -437,33 +382,6 @@ impl Generations {
                 listed.path
             );
             self.lose(from_ns, written_ns, detail, None);
-        }
-    }
-
-    fn lose(&mut self, from_ns: i64, to_ns: i64, detail: String, missing: Option<KnownGeneration>) -> u64 {
-        let number = self.losses;
-        self.losses += 1;
-        let overlay = Overlay {
-            from_ns,
-            to_ns,
-            state: HostState::BytesLost,
-            detail: Some(detail),
-        };
-        self.lost.insert(number, Lost { overlay, missing });
-        number
-    }
-
-    /// Forgets losses that ended before a time, and joins the oldest where there are too many.
-    pub(super) fn bound_losses(&mut self, before_ns: i64) {
-        self.lost.retain(|_, lost| lost.overlay.to_ns >= before_ns);
-        while self.lost.len() > LOST_MAX
-            && let Some((_, oldest)) = self.lost.pop_first()
-            && let Some(mut next) = self.lost.first_entry()
-        {
-            let next = next.get_mut();
-            next.missing = None;
-            next.overlay.from_ns = next.overlay.from_ns.min(oldest.overlay.from_ns);
-            next.overlay.to_ns = next.overlay.to_ns.max(oldest.overlay.to_ns);
         }
     }
 
