@@ -89,8 +89,8 @@ impl World {
     }
 
     /// Which records went in a way that no pull can know of: in a file that came and went between two pulls, in one
-    /// that was emptied before anything of it was seen, in one of which a copy was compressed meanwhile, in a folder that
-    /// was away until the file was gone, or with stamps of a time that no pull's clock came near to.
+    /// that was emptied before anything of it was seen, in one of which a copy was compressed meanwhile, in a folder
+    /// that was away until the file was gone, or with stamps of a time that no pull's clock came near to.
     fn judge_ended(&mut self, now: i64) {
         let before = self.pulled_ns.unwrap_or(now);
         for life in self.lives.iter_mut().filter(|life| life.is_over && !life.was_judged) {
