@@ -1,8 +1,8 @@
 //! Shuts the process of an agent in, once it holds what it needs and before it answers anybody.
 //!
 //! Code that is right needs none of this: [`crate::roots`] opens nothing outside the roots. The guard is for the day on
-//! which some code is wrong. Then the kernel still refuses it everything but to read below the roots ([`folders`]:
-//! Landlock), whole families of calls ([`calls`]: seccomp), and the rights of the user that started it ([`user`]).
+//! which some code is wrong. Then the kernel still refuses it everything but to read below the roots (`folders`:
+//! Landlock), whole families of calls (`calls`: seccomp), and the rights of the user that started it (`user`).
 //!
 //! The order is that of [`confine`], and each step needs the ones before it: the listener is bound and the roots and
 //! `/proc` are open before any right is given up; the user changes before Landlock, since looking him up reads `/etc`;

@@ -42,9 +42,17 @@ impl AgentProcess {
     /// # Panics
     /// If it does not start.
     pub fn start_with(folder: &Path, yaml: &str, environment: &[(&str, &str)]) -> AgentProcess {
+        AgentProcess::start_of(&binary::dev(), folder, yaml, environment)
+    }
+
+    /// The same of a given build.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start_of(binary: &Path, folder: &Path, yaml: &str, environment: &[(&str, &str)]) -> AgentProcess {
         let config = folder.join("agent.yaml");
         std::fs::write(&config, yaml).expect("a temporary file can be written");
-        let mut command = std::process::Command::new(binary::dev());
+        let mut command = std::process::Command::new(binary);
         command.arg("agent").arg("--config").arg(&config).stderr(Stdio::piped());
         command.envs(environment.iter().copied());
         let mut child = command.spawn().expect("the built binary runs");
