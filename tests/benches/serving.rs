@@ -1,6 +1,6 @@
-//! What it costs a host to hand its log out: an agent against nginx with sendfile, on one file, by turns, CPU nanoseconds
-//! per byte of each as the scheduler counts them, and their ratio. Both serve a client on loopback that copies what comes
-//! into one buffer. `cargo bench -p sunfire-tests --bench serving -- [MIB] [RUNS]`; without nginx it says so and ends.
+//! What it costs a host to hand its log out: an agent against nginx with sendfile, on one file, by turns, CPU time of
+//! each as the scheduler counts it, and their ratio. Both serve a client on loopback that copies what comes into one
+//! buffer. `cargo bench -p sunfire-tests --bench serving -- [MIB] [RUNS]`; without nginx it says so and ends.
 
 use agent::protocol::{Answer, Content, Generation, RANGE_BYTES_MAX, RangeRequest, RequestBody, SnapshotRequest};
 use anyhow::{Context, Result, anyhow, bail};
