@@ -44,7 +44,7 @@ mutants! {
     OkBeforeLastChunk = "ok-before-last-chunk",
     /// A Reduce adds a cell to the one that it should replace, if they are of different epochs.
     OverlapAccepted = "overlap-accepted",
-    /// A Reduce acknowledges to its Maps what the store does not have yet.
+    /// What a Map has handed out counts as acknowledged, whether or not the store has it yet.
     AckBeforeStored = "ack-before-stored",
     /// A Map does not see that a file holds other bytes than it did.
     TruncationMissed = "truncation-missed",

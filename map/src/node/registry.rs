@@ -386,8 +386,18 @@ impl Registry {
         self.check_epoch(&request.id, request.epoch)?;
         let task = self.tasks.get_mut(&request.id).ok_or(Refused::Unknown)?;
         task.epoch = request.epoch;
+        task.collector += 1;
+        let begun = (task.collector, Arc::clone(&task.news));
+        task.news.notify_waiters();
+        self.acknowledge(&request.id, request.acked);
+        Ok(begun)
+    }
+
+    /// The store has what this ticket held: it is forgotten, and readers that begin anew begin behind it.
+    fn acknowledge(&mut self, id: &TaskId, ticket: u64) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
         let held = task.outbox.held_bytes();
-        for acked in task.outbox.ack(request.acked) {
+        for acked in task.outbox.ack(ticket) {
             let Some(place) = task.hosts.get(&acked.host) else {
                 continue;
             };
@@ -395,16 +405,13 @@ impl Registry {
                 continue;
             };
             if let (Some(settled_ns), SourceKey::Log(_)) = (acked.settled_ns, &place.key)
-                && let Some(wanted) = source.wanted().get_mut(&request.id)
+                && let Some(wanted) = source.wanted().get_mut(id)
             {
                 wanted.resume_ns = settled_ns.saturating_sub(RESUME_MARGIN_NS);
             }
-            source.leave_acks(&request.id, acked.cells);
+            source.leave_acks(id, acked.cells);
         }
         self.pending_bytes = self.pending_bytes + task.outbox.held_bytes() - held;
-        task.collector += 1;
-        task.news.notify_waiters();
-        Ok((task.collector, Arc::clone(&task.news)))
     }
 
     /// What there is for a request that [`Registry::begin_collect`] numbered; `None` if it is to wait.
@@ -419,6 +426,11 @@ impl Registry {
             return Ok(Some(None));
         }
         let handed = task.outbox.hand_out(request.bytes_max as usize);
+        if mutant::is(Mutant::AckBeforeStored)
+            && let Some(handed) = &handed
+        {
+            self.acknowledge(&request.id, handed.ticket);
+        }
         Ok(handed.map(Some))
     }
 

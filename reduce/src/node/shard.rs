@@ -10,7 +10,6 @@ use crate::ledger::Touched;
 use crate::protocol::ShardPlan;
 use lika::node::ClientState;
 use map::protocol::{CollectRequest, TaskId};
-use mutant::Mutant;
 use std::time::Duration;
 
 /// How long a Map may wait for something new before it answers that there is nothing.
@@ -94,9 +93,6 @@ impl Shard {
     pub(super) fn heard(&mut self, ticket: u64, touched: Touched, pause: Duration) {
         self.heard = ticket;
         self.unsaved = touched;
-        if mutant::is(Mutant::AckBeforeStored) {
-            self.unsaved.clear();
-        }
         self.waits = Some(pause);
     }
 
