@@ -26,6 +26,8 @@ const FAR_NS: i64 = 180 * SECOND_NS;
 const HOSTS_ASKED_MAX: usize = 24;
 /// How long after the heal everything must have converged: the delay, and three orders of the Brain's repair.
 const CONVERGE_WITHIN: Duration = Duration::from_secs(150);
+/// How long it may take until a first window is complete.
+const FIRST_WITHIN: Duration = Duration::from_secs(60);
 /// What was held back is written last of all, into windows that had settled: so long it may take until they say so.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 /// A run ends when so much is wrong.
@@ -372,7 +374,7 @@ fn run_with(asked: &Asked, mut injector: Injector<'_>, server: &str, shared: &Sh
     let (ledger, strokes) = (Arc::clone(&injector.hosts.ledger), Arc::clone(&injector.hosts.strokes));
     injector.cluster.start_all();
     until_answered(server);
-    WATCHED.iter().for_each(|monitor| until_stored(server, monitor.name));
+    WATCHED.iter().for_each(|monitor| until_complete(server, monitor.name));
     let events = plan(asked.minutes, asked.seed, &targets_of(&injector));
     let mut checking = Checking {
         console: Console {
@@ -422,6 +424,28 @@ fn run_with(asked: &Asked, mut injector: Injector<'_>, server: &str, shared: &Sh
     report.end = End::of(&report, stuck, &wanted);
     report.keep_stderr(&injector.cluster);
     report
+}
+
+/// Waits until a window of a monitor is complete: until then some log may not have been looked at yet, and what is
+/// destroyed before the first look reads as silence, as the contract says.
+///
+/// # Panics
+/// If none is.
+fn until_complete(server: &str, monitor: &str) {
+    let clock = Clock::system();
+    let deadline = clock.deadline_in(FIRST_WITHIN);
+    let mql = format!("select * from {monitor} since {}s", FIRST_WITHIN.as_secs());
+    let is_complete = || {
+        let answer = try_get(server, "/api/v1/query", &[("q", &mql)], ASK_PATIENCE);
+        let points = answer.and_then(|answer| answer["data"]["points"].as_array().cloned());
+        let mut points = points.iter().flatten().map(Point::of);
+        points.any(|point| point.percent == Some(100) && point.state != "open")
+    };
+    until_stored(server, monitor);
+    while !is_complete() {
+        assert!(!clock.has_passed(deadline), "no window of {monitor} is complete");
+        std::thread::park_timeout(PAUSE);
+    }
 }
 
 fn is_hopeless(checking: &Checking<'_>) -> bool {
