@@ -67,7 +67,8 @@ pub enum ExprKind {
 pub enum Column {
     /// A field cut out of the record by the parse rule: `status`, `a.b[0]`, `$3`, `field('host')`.
     Field(String),
-    /// A label of the host or file: `host`, `ip`, `app`, `zone`, `path`, `file`.
+    /// A label of the host or file: `host`, `ip`, `app`, `zone`, `path`, `file`, or `label('unit')`, any of the
+    /// inventory's.
     Label(String),
     /// `line`: the record's whole text.
     Line,

@@ -366,7 +366,7 @@ impl Builder {
 }
 
 /// Whether an operator computes a number from two.
-pub(crate) fn is_arithmetic(op: BinaryOp) -> bool {
+pub fn is_arithmetic(op: BinaryOp) -> bool {
     matches!(
         op,
         BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Divide | BinaryOp::Modulo

@@ -1,4 +1,4 @@
-//! Calls: the aggregates, and `field('…')`.
+//! Calls: the aggregates, `field('…')` and `label('…')`.
 
 use super::lexer::TokenKind;
 use super::parser::Parser;
@@ -59,10 +59,14 @@ pub(super) fn call(parser: &mut Parser) -> Result<Expr, Mistake> {
     let name = parser.text_of(&name_token).to_ascii_lowercase();
     parser.advance(); // the parenthesis that made it a call
     if name == "field" {
-        return field(parser, name_token.span.start);
+        return named(parser, name_token.span.start, "the field's name", Column::Field);
+    }
+    if name == "label" {
+        return named(parser, name_token.span.start, "the label's name", Column::Label);
     }
     if name == "topk" {
-        return Err(super::not_in_a_monitor(name_token.span, "topk(…)"));
+        let mistake = Mistake::new(name_token.span, "`topk` is a clause of a question, not a function");
+        return Err(mistake.hint("write: select … from <monitor> topk 10 by sum(errors)"));
     }
     let (function, shape) = aggregate_named(&name, &name_token.span)?;
     if parser.inside_aggregate {
@@ -79,12 +83,16 @@ pub(super) fn call(parser: &mut Parser) -> Result<Expr, Mistake> {
     })
 }
 
-/// `field('host')`, behind its opening parenthesis.
-fn field(parser: &mut Parser, start: usize) -> Result<Expr, Mistake> {
-    let name = parser.text_literal("the field's name in single quotes")?;
-    parser.expect_symbol(")", "the field's name")?;
+/// `field('host')` or `label('unit')`, behind its opening parenthesis.
+fn named(parser: &mut Parser, start: usize, what: &str, column: fn(String) -> Column) -> Result<Expr, Mistake> {
+    let span = parser.peek().span.clone();
+    let name = parser.text_literal(&format!("{what} in single quotes"))?;
+    if name.is_empty() {
+        return Err(Mistake::new(span, format!("{what} is empty")));
+    }
+    parser.expect_symbol(")", what)?;
     Ok(Expr {
-        kind: ExprKind::Column(Column::Field(name)),
+        kind: ExprKind::Column(column(name)),
         span: start..parser.last_end(),
     })
 }
@@ -109,7 +117,7 @@ fn aggregate_named(name: &str, span: &Range<usize>) -> Result<(Function, Shape),
     }
     const KNOWN: &str = "count, lines, bytes, sum, avg, min, max, stddev, p50 … p99.9, quantile, distinct, first, \
                          last, rate";
-    let names = AGGREGATES.iter().map(|(known, ..)| *known).chain(["field"]);
+    let names = AGGREGATES.iter().map(|(known, ..)| *known).chain(["field", "label"]);
     Err(match nearest(name, names) {
         Some(near) => mistake.hint(format!("did you mean `{near}`?")),
         None => mistake.hint(format!("known: {KNOWN}")),

@@ -44,6 +44,27 @@ pub(super) fn check_condition(expr: &Expr, place: &str) -> Result<(), Mistake> {
     expect_condition(expr, place)
 }
 
+/// Checks a `having`: a condition, in which aggregates may stand.
+pub(super) fn check_having(expr: &Expr) -> Result<(), Mistake> {
+    expect_condition(expr, "`having`")
+}
+
+/// Checks a key of an order: a value.
+pub(super) fn check_key(expr: &Expr) -> Result<(), Mistake> {
+    let names_something = |expr: &Expr| matches!(expr.kind, ExprKind::Aggregate(_) | ExprKind::Column(_));
+    match yield_of(expr)? {
+        Yield::Condition | Yield::Null => {
+            let mistake = Mistake::new(expr.span.clone(), "expected a value to order by");
+            Err(mistake.hint("name an output or a group column: order by total desc"))
+        }
+        _ if find(expr, &names_something).is_none() => {
+            let mistake = Mistake::new(expr.span.clone(), "everything is equal in such an order");
+            Err(mistake.hint("name an output or a group column: order by total desc"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks an output of `select`: arithmetic over aggregates and literals.
 pub(super) fn check_output(expr: &Expr) -> Result<(), Mistake> {
     if let Some(found) = find_outside_aggregates(expr) {

@@ -1,18 +1,19 @@
 //! A query: `select` and the clauses after it, in any order.
 //!
-//! One grammar for both kinds: a source behind `from` makes it a question about stored points (see `stored`), otherwise
-//! it is a monitor.
+//! One grammar for all kinds: a monitor behind `from` makes it a question about stored points (see `stored`), a log one
+//! about logs (see `raw`); what a monitor stores is written the same.
 
 use super::lexer::TokenKind;
 use super::parser::{Parser, join};
-use super::{QUERY_NAME, check, not_in_a_monitor, rule, stored};
+use super::shaping::{self, Source, TopK};
+use super::{QUERY_NAME, check, not_in_a_monitor, raw, rule, stored};
 use crate::diagnostic::Mistake;
 use crate::expr::{BinaryOp, Column, Expr, ExprKind};
 use crate::log_path::LogPath;
 use crate::monitor::{Absent, GroupColumn, Limits, Monitor, Output, TimeRange};
 use crate::nearest::nearest;
 use crate::parse_rule::{RuleForm, check_columns};
-use crate::query::Question;
+use crate::query::{Fill, OrderKey, Question};
 use crate::records;
 use crate::units::{DURATION_HINT, duration_ms, window_fault, window_hint};
 use crate::zone;
@@ -22,7 +23,7 @@ use logline::text::Encoding;
 use std::ops::Range;
 
 /// The words that begin a clause.
-const CLAUSES: [&str; 16] = [
+const CLAUSES: [&str; 21] = [
     "from",
     "records",
     "parse",
@@ -39,10 +40,17 @@ const CLAUSES: [&str; 16] = [
     "timestamp",
     "encoding",
     "app",
+    "having",
+    "order by",
+    "topk",
+    "offset",
+    "fill",
 ];
 
-/// Clauses of stored points and raw records, and of later versions.
-const LATER_CLAUSES: [&str; 5] = ["having", "order", "offset", "fill", "topk"];
+/// Whether a word begins a clause.
+pub(super) fn is_clause_word(word: &str) -> bool {
+    CLAUSES.contains(&word) || word == "group" || word == "order"
+}
 
 /// A value and the clause it came from, to say which when there are two.
 pub(super) type Placed<T> = Option<(T, Range<usize>)>;
@@ -53,8 +61,8 @@ pub(super) struct Clauses {
     /// Where `*` stands instead of outputs.
     pub(super) star: Option<Range<usize>>,
     pub(super) outputs: Vec<Output>,
-    /// The stored points that are asked about, and where their name stands.
-    pub(super) source: Placed<String>,
+    /// The stored points that are asked about.
+    pub(super) sources: Vec<Source>,
     pub(super) log: Placed<String>,
     pub(super) records: Placed<Boundary>,
     pub(super) rule: Placed<RuleForm>,
@@ -71,31 +79,38 @@ pub(super) struct Clauses {
     pub(super) timestamp: Placed<String>,
     pub(super) encoding: Placed<String>,
     pub(super) app: Placed<String>,
+    pub(super) having: Placed<Expr>,
+    pub(super) order_by: Placed<Vec<OrderKey>>,
+    pub(super) topk: Placed<TopK>,
+    pub(super) fill: Placed<Fill>,
+    pub(super) offset: Placed<u64>,
 }
 
-/// Reads a query of either kind and validates it.
+/// Reads a query of any kind and validates it.
 pub(super) fn question(text: &str) -> Result<Question, Mistake> {
     let clauses = read(text)?;
     check_ranges(&clauses)?;
-    match clauses.source {
-        Some(_) => stored::query(clauses).map(|query| Question::Stored(Box::new(query))),
-        None => {
-            match clauses.star.clone().filter(|_| clauses.log.is_none()) {
-                Some(star) => Err(Mistake::new(star, "everything of which monitor?")
-                    .hint("name it: select * from <monitor> since 30m")),
-                None => monitor(clauses).map(|monitor| Question::Monitor(Box::new(monitor))),
-            }
+    if !clauses.sources.is_empty() {
+        return stored::query(clauses).map(|query| Question::Stored(Box::new(query)));
+    }
+    match &clauses.star {
+        Some(star) if clauses.log.is_none() => {
+            let mistake = Mistake::new(star.clone(), "everything of which monitor?");
+            Err(mistake.hint("name it: select * from <monitor> since 30m"))
         }
+        Some(_) => raw::records(clauses).map(|query| Question::Records(Box::new(query))),
+        None => raw::query(clauses).map(|query| Question::Raw(Box::new(query))),
     }
 }
 
 /// Reads a query of a monitor and validates it.
 pub(super) fn query(text: &str) -> Result<Monitor, Mistake> {
     let clauses = read(text)?;
-    if let Some((_, span)) = &clauses.source {
+    if let Some(Source { span, .. }) = clauses.sources.first() {
         let mistake = not_in_a_monitor(span.clone(), &format!("from {}", &text[span.clone()]));
         return Err(mistake.hint("a monitor reads a log: from log '/var/log/x.log'"));
     }
+    shaping::refuse_in_a_monitor(&clauses)?;
     check_ranges(&clauses)?;
     monitor(clauses)
 }
@@ -151,7 +166,7 @@ fn written_name(expr: &Expr, written: &str) -> String {
 }
 
 /// `as name`, if it follows.
-fn alias(parser: &mut Parser) -> Result<Option<String>, Mistake> {
+pub(super) fn alias(parser: &mut Parser) -> Result<Option<String>, Mistake> {
     if !parser.take_word("as") {
         return Ok(None);
     }
@@ -173,8 +188,8 @@ fn clause(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
         return Err(parser.unexpected("a clause such as `where`, `group by` or `every`"));
     }
     let keyword = parser.text_of(&token).to_ascii_lowercase();
-    if !CLAUSES.contains(&keyword.as_str()) && keyword != "group" {
-        return Err(unknown_clause(parser, &keyword, clauses.source.is_some()));
+    if !is_clause_word(&keyword) {
+        return Err(unknown_clause(parser, &keyword));
     }
     parser.advance();
     match keyword.as_str() {
@@ -191,6 +206,14 @@ fn clause(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
         "delay" => duration(parser, &mut clauses.delay_ms, "delay"),
         "grace" => duration(parser, &mut clauses.grace_ms, "grace"),
         "limit" => limit(parser, clauses),
+        "having" => shaping::having(parser, clauses, token.span),
+        "order" => shaping::order_by(parser, clauses, token.span),
+        "topk" => shaping::topk(parser, clauses, token.span),
+        "fill" => shaping::fill(parser, clauses, &token.span),
+        "offset" => {
+            let (offset_ms, _) = shaping::offset(parser)?;
+            put(&mut clauses.offset, offset_ms, "offset", token.span)
+        }
         "since" => since(parser, clauses),
         "timezone" => text(parser, &mut clauses.timezone, "timezone", "a zone in single quotes"),
         "timestamp" => text(parser, &mut clauses.timestamp, "timestamp", "a format in single quotes"),
@@ -204,20 +227,14 @@ fn clause(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
     }
 }
 
-fn unknown_clause(parser: &Parser, keyword: &str, is_stored: bool) -> Mistake {
+fn unknown_clause(parser: &Parser, keyword: &str) -> Mistake {
     let span = parser.peek().span.clone();
-    if LATER_CLAUSES.contains(&keyword) {
-        let name = if keyword == "order" { "order by" } else { keyword };
-        return match is_stored {
-            true => Mistake::new(span, format!("`{name}` is not possible over stored points (yet)")),
-            false => not_in_a_monitor(span, name),
-        };
-    }
     let mistake = Mistake::new(span, format!("unknown clause `{}`", parser.text_of(parser.peek())));
     // `gropu by` is two words: its first is compared with `group`.
-    let near = nearest(keyword, CLAUSES.into_iter().chain(["group"]));
+    let near = nearest(keyword, CLAUSES.into_iter().chain(["group", "order"]));
     match near {
         Some("group") => mistake.hint("did you mean `group by`?"),
+        Some("order") => mistake.hint("did you mean `order by`?"),
         Some(near) => mistake.hint(format!("did you mean `{near}`?")),
         None => mistake.hint(format!(
             "a name is given with `as {keyword}`; clauses are: {}",
@@ -227,7 +244,7 @@ fn unknown_clause(parser: &Parser, keyword: &str, is_stored: bool) -> Mistake {
 }
 
 /// Stores a clause's value, once.
-fn put<T>(place: &mut Placed<T>, value: T, keyword: &str, span: Range<usize>) -> Result<(), Mistake> {
+pub(super) fn put<T>(place: &mut Placed<T>, value: T, keyword: &str, span: Range<usize>) -> Result<(), Mistake> {
     if place.is_some() {
         return Err(Mistake::new(span, format!("`{keyword}` is given twice")).hint("keep one of them"));
     }
@@ -263,16 +280,33 @@ fn from(parser: &mut Parser, clauses: &mut Clauses, keyword: Range<usize>) -> Re
                 keyword.start..parser.last_end(),
             )
         }
-        TokenKind::QuotedName(name, _) => {
-            parser.advance();
-            put(&mut clauses.source, name, "from", token.span)
-        }
-        TokenKind::Word if !parser.is_word("log") => {
-            let (name, span) = dashed_name(parser);
-            put(&mut clauses.source, name, "from", span)
-        }
+        TokenKind::QuotedName(..) => sources(parser, clauses),
+        TokenKind::Word if !parser.is_word("log") => sources(parser, clauses),
         _ if parser.take_word("log") => Err(parser.unexpected("the log's path in single quotes")),
         _ => Err(parser.unexpected("`log '/path'` or a time after `from`")),
+    }
+}
+
+/// `m`, or `m, m offset 7d as last_week`.
+fn sources(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
+    let is_second = !clauses.sources.is_empty();
+    loop {
+        let token = parser.peek().clone();
+        let (name, span) = match token.kind {
+            TokenKind::QuotedName(name, _) => {
+                parser.advance();
+                (name, token.span)
+            }
+            TokenKind::Word => dashed_name(parser),
+            _ => return Err(parser.unexpected("a monitor's name")),
+        };
+        if is_second {
+            return Err(Mistake::new(span, "`from` is given twice").hint("keep one of them"));
+        }
+        clauses.sources.push(shaping::source(parser, name, span)?);
+        if !parser.take_symbol(",") {
+            return Ok(());
+        }
     }
 }
 
@@ -362,16 +396,9 @@ fn duration(parser: &mut Parser, place: &mut Placed<u64>, keyword: &str) -> Resu
 }
 
 fn limit(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
-    let token = parser.peek().clone();
-    let groups = match token.kind {
-        TokenKind::Number => parser.text_of(&token).parse().ok().filter(|groups| *groups > 0),
-        _ => None,
-    };
-    let Some(groups) = groups else {
-        return Err(parser.unexpected("a whole number of groups from 1 on after `limit`"));
-    };
-    parser.advance();
-    put(&mut clauses.limit, groups, "limit", token.span)
+    let span = parser.peek().span.clone();
+    let groups = shaping::number_of_groups(parser, "limit")?;
+    put(&mut clauses.limit, groups, "limit", span)
 }
 
 /// `records start '…'` or `records continue '…'`.
@@ -462,9 +489,10 @@ fn check_ranges(clauses: &Clauses) -> Result<(), Mistake> {
     Ok(())
 }
 
-fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
+/// The monitor that the clauses describe.
+pub(super) fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
     if let Some(star) = clauses.star {
-        let mistake = not_in_a_monitor(star, "select *");
+        let mistake = Mistake::new(star, "`select *` belongs to a question, not to a monitor");
         return Err(mistake.hint("name what to compute: select count(), sum(cost)"));
     }
     for output in &clauses.outputs {

@@ -1,7 +1,8 @@
 //! MQL, the one language of monitors, stored points and questions to raw logs: text to a validated `Monitor` or `Expr`.
 //!
 //! `lexer` makes tokens, `parser` and `call` expressions, `clauses` the query around them, `rule` its `parse` clause,
-//! `stored` what a question about stored points may say, and `check` refuses what parses but can't be meant. No part of
+//! `stored` and `raw` what questions about stored points and logs may say, `shaping` what is made of values, `print` the
+//! way back to text, and `check` refuses what parses but can't be meant. No part of
 //! it does I/O or panics on any text.
 
 mod call;
@@ -9,12 +10,19 @@ pub(crate) mod check;
 mod clauses;
 mod lexer;
 mod parser;
+mod print;
+mod raw;
 mod rule;
+mod shaping;
 mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]
 mod tests_mistakes;
+#[cfg(test)]
+mod tests_print;
+#[cfg(test)]
+mod tests_shaping;
 #[cfg(test)]
 mod tests_stored;
 
@@ -43,7 +51,8 @@ pub fn parse_mql(text: &str) -> Result<Monitor, Diagnostic> {
     clauses::query(text).map_err(|mistake| Diagnostic::in_text(None, text, mistake))
 }
 
-/// Reads a query of either kind: a monitor, or a question about stored points (`… from <monitor> …`).
+/// Reads a question of any kind: about stored points (`… from <monitor> …`), about what logs say (`… from log '…' …`),
+/// or for their records (`select * from log '…' …`).
 ///
 /// # Errors
 /// As [`parse_mql`].
@@ -56,23 +65,23 @@ pub fn parse_question(text: &str) -> Result<Question, Diagnostic> {
 /// # Errors
 /// As [`parse_mql`]; also if it asks raw logs.
 pub fn parse_query(text: &str) -> Result<Query, Diagnostic> {
-    match parse_question(text)? {
-        Question::Stored(query) => Ok(*query),
-        Question::Monitor(monitor) => {
-            let (message, hint) = match monitor.log {
-                Some(_) => (
-                    "raw logs cannot be asked here (yet)",
-                    "ask a monitor's stored points: select … from <monitor>; local files are asked by `sunfire eval`",
-                ),
-                None => (
-                    "the query names no monitor to ask",
-                    "write: select … from <monitor> since 30m",
-                ),
-            };
-            let mistake = Mistake::new(0..text.len(), message).hint(hint);
-            Err(Diagnostic::in_text(None, text, mistake))
-        }
-    }
+    let log = match parse_question(text)? {
+        Question::Stored(query) => return Ok(*query),
+        Question::Raw(query) => query.monitor.log,
+        Question::Records(query) => query.monitor.log,
+    };
+    let (message, hint) = match log {
+        Some(_) => (
+            "logs cannot be asked over HTTP yet",
+            "ask a monitor's stored points: select … from <monitor>; files here are asked by `sunfire eval`",
+        ),
+        None => (
+            "the query names no monitor to ask",
+            "write: select … from <monitor> since 30m",
+        ),
+    };
+    let mistake = Mistake::new(0..text.len(), message).hint(hint);
+    Err(Diagnostic::in_text(None, text, mistake))
 }
 
 /// Reads one expression of any kind, aggregates included.
@@ -112,7 +121,7 @@ fn whole<'a, T>(text: &'a str, read: impl FnOnce(&mut Parser<'a>) -> Result<T, M
     Ok(result)
 }
 
-/// Something of MQL that belongs to questions about stored points, or to a later version.
+/// A source that no monitor has.
 fn not_in_a_monitor(span: Range<usize>, what: &str) -> Mistake {
-    Mistake::new(span, format!("`{what}` is not possible in a monitor (yet)"))
+    Mistake::new(span, format!("`{what}` asks for stored points, which no monitor reads"))
 }

@@ -18,7 +18,7 @@ const OPERATORS_MAX: usize = 500;
 pub(crate) const LABELS: [&str; 6] = ["host", "ip", "app", "zone", "path", "file"];
 
 /// Words that begin or join something wherever they stand; a column of such a name is quoted.
-const RESERVED: [&str; 14] = [
+pub(super) const RESERVED: [&str; 14] = [
     "select", "from", "where", "filter", "group", "having", "order", "as", "and", "or", "in", "is", "like", "by",
 ];
 

@@ -4,26 +4,27 @@
 //! single records before they were stored cannot be computed again.
 
 use super::check;
-use super::clauses::{Clauses, first, range};
+use super::clauses::{Clauses, range};
+use super::shaping;
 use crate::diagnostic::Mistake;
 use crate::expr::{Expr, ExprKind};
 use crate::query::{Placed, Query, Select};
 use std::ops::Range;
 
 /// A question of clauses that name a source.
-pub(super) fn query(clauses: Clauses) -> Result<Query, Mistake> {
+pub(super) fn query(mut clauses: Clauses) -> Result<Query, Mistake> {
     refuse_clauses_of_monitors(&clauses)?;
     for output in &clauses.outputs {
         check_output(&output.expr)?;
     }
-    let Some((value, span)) = clauses.source else {
-        return Err(Mistake::new(0..0, "the query names no monitor to ask"));
-    };
+    let shaping = shaping::shaping(&mut clauses)?;
+    let (source, parts) = shaping::parts(clauses.sources, clauses.offset)?;
     let group_by: Vec<_> = (clauses.group_by.into_iter())
         .map(|(value, span)| Placed { value, span })
         .collect();
     Ok(Query {
-        source: Placed { value, span },
+        source,
+        parts,
         select: match clauses.star {
             Some(_) => Select::All,
             None => Select::Outputs(clauses.outputs),
@@ -31,7 +32,7 @@ pub(super) fn query(clauses: Clauses) -> Result<Query, Mistake> {
         filter: clauses.filter,
         group_by: (!group_by.is_empty()).then_some(group_by),
         every_ms: clauses.window_ms.map(|(value, span)| Placed { value, span }),
-        limit: clauses.limit.map(first),
+        shaping,
         range: range(clauses.since, clauses.from_to),
     })
 }

@@ -168,6 +168,10 @@ fn columns() {
     check("\"a b\"", "a b");
     check("`select`", "select");
     check("field('host') = host", "(= host @host)");
+    check(
+        "label('unit') = 'x' and label('zone') = zone",
+        "(and (= @unit 'x') (= @zone @zone))",
+    );
     check("app = 'x' and zone = 'y'", "(and (= @app 'x') (= @zone 'y'))");
     check("limit > every", "(> limit every)");
     check("Host = 'x'", "(= Host 'x')");
@@ -351,6 +355,16 @@ fn soup() -> impl Strategy<Value = String> {
         "2026-11-23T00:00:00Z",
         "é",
         "limit",
+        "having",
+        "order by",
+        "desc",
+        "topk",
+        "fill",
+        "previous",
+        "offset",
+        "from m",
+        "label('u')",
+        "*",
     ]);
     prop::collection::vec(word, 0..40).prop_map(|words| words.join(" "))
 }

@@ -164,7 +164,12 @@ fn mistakes_of_calls() {
         "quantile(x)",
         &format!("10: x: expected a fraction, found `x` ({hint})"),
     );
-    check_mistake("topk(x)", "1: topk: `topk(…)` is not possible in a monitor (yet)");
+    check_mistake(
+        "topk(x)",
+        "1: topk: `topk` is a clause of a question, not a function (write: select … from <monitor> topk 10 by \
+         sum(errors))",
+    );
+    check_mistake("label('')", "7: '': the label's name is empty");
 }
 
 #[test]
@@ -223,7 +228,7 @@ fn mistakes_of_queries() {
     let hint = "name what to compute: select count(), sum(cost)";
     check_query_mistake(
         "select *",
-        &format!("8: *: `select *` is not possible in a monitor (yet) ({hint})"),
+        &format!("8: *: `select *` belongs to a question, not to a monitor ({hint})"),
     );
     let hint = "write an aggregate such as sum(op), or `group by op`";
     check_query_mistake(
@@ -256,19 +261,24 @@ fn mistakes_of_queries() {
         "select count() wehre a = 1",
         "16: wehre: unknown clause `wehre` (did you mean `where`?)",
     );
-    for (clause, name) in [
-        ("order by a", "order by"),
-        ("having x", "having"),
-        ("offset 5", "offset"),
-        (
-            "fill \
-     0",
-            "fill",
-        ),
+    for (clause, name, example) in [
+        ("order by a", "order by", "order by total desc"),
+        ("having x > 1", "having", "having total > 5"),
+        ("offset 5d", "offset", "offset 7d"),
+        ("fill 0", "fill", "fill null"),
+        ("topk 5", "topk", "topk 10 by total"),
     ] {
-        let word = clause.split(' ').next().unwrap_or_default();
-        let expected = format!("16: {word}: `{name}` is not possible in a monitor (yet)");
-        check_query_mistake(&format!("select count() {clause}"), &expected);
+        let diagnostic = parse_mql(&format!("select count() {clause}")).expect_err(clause);
+        assert_eq!(
+            (
+                diagnostic.column,
+                name.starts_with(&diagnostic.text) || diagnostic.text == clause
+            ),
+            (16, true)
+        );
+        let message = format!("`{name}` belongs to a question about stored points, not to a monitor");
+        let hint = format!("a monitor stores all it counts; ask it: select … from <monitor> {example}");
+        assert_eq!((diagnostic.message, diagnostic.hint), (message, Some(hint)));
     }
 }
 
@@ -311,7 +321,7 @@ fn mistakes_of_clauses() {
     check_query_mistake("select count() group by 1", "25: 1: expected a column");
     check_query_mistake(
         "select count() limit 0",
-        "22: 0: expected a whole number of groups from 1 on after `limit`, found `0`",
+        "22: 0: expected a whole number from 1 on after `limit`, found `0`",
     );
 }
 
@@ -320,7 +330,7 @@ fn mistakes_of_sources_and_ranges() {
     let hint = "a monitor reads a log: from log '/var/log/x.log'";
     check_query_mistake(
         "select count() from spring",
-        &format!("21: spring: `from spring` is not possible in a monitor (yet) ({hint})"),
+        &format!("21: spring: `from spring` asks for stored points, which no monitor reads ({hint})"),
     );
     check_query_mistake(
         "select count() from log 'x.log'",

@@ -23,7 +23,7 @@ fn summary(query: &Query) -> String {
     let every = query.every_ms.as_ref().map(|every| every.value);
     let range = &query.range;
     let times = [&range.since, &range.from, &range.to].map(|time| time.as_deref().unwrap_or("-").to_owned());
-    let limit = query.limit;
+    let limit = query.shaping.limit;
     format!(
         "{select} | {} | {filter} | {groups} | {every:?} | {} | {limit:?}",
         query.source.value,
@@ -137,10 +137,6 @@ fn mistakes_about_stored_points() {
          = '…')",
     );
     check_mistake(
-        "select a from m having a > 1",
-        "17: having: `having` is not possible over stored points (yet)",
-    );
-    check_mistake(
         "select a from m from n",
         "22: n: `from` is given twice (keep one of them)",
     );
@@ -162,8 +158,8 @@ fn mistakes_about_stored_points() {
     );
     check_mistake(
         "select count() from log '/x'",
-        "1: select count() from log '/x': raw logs cannot be asked here (yet) (ask a monitor's stored points: select \
-         … from <monitor>; local files are asked by `sunfire eval`)",
+        "1: select count() from log '/x': logs cannot be asked over HTTP yet (ask a monitor's stored points: \
+         select … from <monitor>; files here are asked by `sunfire eval`)",
     );
 }
 
@@ -171,7 +167,7 @@ fn mistakes_about_stored_points() {
 fn one_grammar_reads_both_kinds() {
     let is_stored = |text: &str| matches!(parse_question(text), Ok(Question::Stored(_)));
     assert!(is_stored("select a from m") && !is_stored("select count() from log '/x'"));
-    assert!(matches!(parse_question("select count()"), Ok(Question::Monitor(_))));
+    assert!(matches!(parse_question("select count()"), Ok(Question::Raw(_))));
     assert!(
         parse_question("select a").is_err(),
         "a monitor's column stands in an aggregate"

@@ -57,7 +57,8 @@ pub(super) struct RawMonitor {
     pub(super) parse: Field<RawParse>,
     /// Which records count: a condition in MQL, such as op in ('pay', 'refund').
     pub(super) r#where: Field<String>,
-    /// By what the values are kept apart: fields of the record, or the labels host, ip, app, zone, path, file.
+    /// By what the values are kept apart: fields of the record, the labels host, ip, app, zone, path, file, or another
+    /// label of the inventory: label('unit').
     pub(super) group_by: Field<Vec<Field<RawGroup>>>,
     /// What is computed: names with expressions in MQL, such as count() or sum(amount).
     pub(super) select: Field<Ordered<String>>,

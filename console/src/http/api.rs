@@ -2,12 +2,12 @@
 
 use super::app::{Site, timed_out};
 use super::overview;
-use super::reply::{Refusal, respond};
+use super::reply::{Refusal, respond, success};
 use crate::query::{self, ANSWER_BYTES_MAX, Answer, QueryError};
 use actix_web::http::header::ContentType;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, web};
-use map::plan::Plan;
+use map::plan::{Plan, Shape};
 use map::protocol::Definition;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,11 +28,19 @@ async fn answer(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Refu
     let busy = || Refusal::unavailable("the console is stopping");
     let _turn = site.questions.acquire().await.map_err(|_closed| busy())?;
     let now_ns = site.clock.wall().0;
-    let answer = match query::run(&*site.store, text, now_ns).await {
-        Err(QueryError::UnknownMonitor(diagnostic)) => {
-            let answer = nothing_yet(site, text, now_ns).await;
-            answer.unwrap_or(Err(QueryError::UnknownMonitor(diagnostic)))?
+    match parameters.get("explain").map(String::as_str) {
+        None | Some("false") => {}
+        Some("true") => return explained(site, text, now_ns).await,
+        Some(other) => {
+            let refusal = Refusal::bad(format!("`explain={other}` is neither true nor false"));
+            return Err(refusal.hint("leave it out to have the answer"));
         }
+    }
+    let answer = match query::run(&*site.store, text, now_ns).await {
+        Err(QueryError::UnknownMonitor(diagnostic)) => match not_stored_yet(site, text).await {
+            Some(shape) => query::without_windows(text, shape, now_ns)?,
+            None => return Err(QueryError::UnknownMonitor(diagnostic).into()),
+        },
         answered => answered?,
     };
     let encoded = tokio::task::spawn_blocking(move || encode(&answer)).await;
@@ -40,8 +48,20 @@ async fn answer(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Refu
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
 }
 
-/// The answer about a monitor that is configured, and of which no window is stored yet; none if there is no such.
-async fn nothing_yet(site: &Site, text: &str, now_ns: i64) -> Option<Result<Answer, QueryError>> {
+/// What the question means instead of its answer.
+async fn explained(site: &Site, text: &str, now_ns: i64) -> Result<HttpResponse, Refusal> {
+    let explanation = match query::explain(&*site.store, text, now_ns).await {
+        Err(QueryError::UnknownMonitor(diagnostic)) => match not_stored_yet(site, text).await {
+            Some(shape) => query::explain_without_windows(text, shape, now_ns)?,
+            None => return Err(QueryError::UnknownMonitor(diagnostic).into()),
+        },
+        explained => explained?,
+    };
+    Ok(success(explanation))
+}
+
+/// What the monitor that is asked about means, if it is configured, and no window of it is stored yet.
+async fn not_stored_yet(site: &Site, text: &str) -> Option<Shape> {
     let query = configs::parse_query(text).ok()?;
     let state = overview::ask(site).await.ok()?;
     let mut monitors = state.monitors.into_iter();
@@ -51,8 +71,7 @@ async fn nothing_yet(site: &Site, text: &str, now_ns: i64) -> Option<Result<Answ
         _ => Definition::Yaml(monitor.text),
     };
     let monitor = map::definition::definition(&definition).ok()?;
-    let plan = Plan::new(&monitor).ok()?;
-    Some(query::without_windows(text, plan.shape(), now_ns))
+    Some(Plan::new(&monitor).ok()?.shape())
 }
 
 /// The parameters behind the question mark; of equal names the last counts.

@@ -13,6 +13,8 @@ use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+const NANOS_PER_MS: u64 = 1_000_000;
+
 /// An answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -115,17 +117,24 @@ impl Completeness {
 #[derive(Debug)]
 pub(crate) struct Head {
     monitor: Arc<str>,
+    /// Where the step is shown.
     start_ns: i64,
+    /// How long before its windows are.
+    offset_ms: u64,
     window_ms: u64,
     completeness: Completeness,
 }
 
 impl Head {
-    pub(crate) fn new(step: &Finished, monitor: Arc<str>, is_merged: bool) -> Self {
+    /// Of a step whose windows are `offset_ms` before where it is shown.
+    pub(crate) fn new(step: &Finished, monitor: Arc<str>, is_merged: bool, offset_ms: u64) -> Self {
         let windows_expected = is_merged.then_some((step.length_ns / step.window_ns) as u64);
         Self {
             monitor,
-            start_ns: step.start_ns,
+            start_ns: step
+                .start_ns
+                .saturating_add_unsigned(offset_ms.saturating_mul(NANOS_PER_MS)),
+            offset_ms,
             window_ms: (step.length_ns / 1_000_000) as u64,
             completeness: Completeness {
                 facts: step.facts.clone(),
@@ -156,6 +165,8 @@ pub struct QueryPoint {
     head: Arc<Head>,
     group: Vec<(Arc<str>, Option<Vec<u8>>)>,
     values: Vec<(Arc<str>, OutputValue)>,
+    /// What was put in the place of values that are null: no measured values, and so not among them.
+    filled: Vec<(Arc<str>, OutputValue)>,
 }
 
 impl QueryPoint {
@@ -164,7 +175,29 @@ impl QueryPoint {
         group: Vec<(Arc<str>, Option<Vec<u8>>)>,
         values: Vec<(Arc<str>, OutputValue)>,
     ) -> Self {
-        Self { head, group, values }
+        Self {
+            head,
+            group,
+            values,
+            filled: Vec::new(),
+        }
+    }
+
+    /// The point with values put in the place of some that are null.
+    pub(crate) fn filled_with(self, filled: Vec<(Arc<str>, OutputValue)>) -> Self {
+        Self { filled, ..self }
+    }
+
+    /// The point as one of a source among several, which is its first group column.
+    pub(crate) fn of_source(mut self, column: &Arc<str>, source: &str) -> Self {
+        let source = (Arc::clone(column), Some(source.as_bytes().to_vec()));
+        self.group.insert(0, source);
+        self
+    }
+
+    /// What was put in the place of values that are null.
+    pub fn filled(&self) -> &[(Arc<str>, OutputValue)] {
+        &self.filled
     }
 
     /// A step of which no window has values for the question.
@@ -197,12 +230,18 @@ impl QueryPoint {
 impl Serialize for QueryPoint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let head = &*self.head;
-        let mut point = serializer.serialize_struct("Point", 8)?;
+        let mut point = serializer.serialize_struct("Point", 10)?;
         point.serialize_field("monitor", &*head.monitor)?;
         point.serialize_field("window", &rfc3339(head.start_ns))?;
         point.serialize_field("window_ms", &head.window_ms)?;
         point.serialize_field("group", &Group(&self.group))?;
         point.serialize_field("values", &Values(&self.values))?;
+        if !self.filled.is_empty() {
+            point.serialize_field("filled", &Values(&self.filled))?;
+        }
+        if head.offset_ms > 0 {
+            point.serialize_field("offset_ms", &head.offset_ms)?;
+        }
         point.serialize_field("completeness", &head.completeness)?;
         point.serialize_field("state", &head.completeness.facts.state)?;
         point.serialize_field("revision", &head.completeness.facts.revision)?;

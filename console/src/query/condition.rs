@@ -64,11 +64,16 @@ impl Condition {
 
     /// Whether it holds for a group: what is unknown for null does not.
     pub(crate) fn holds(&self, columns: &[Option<&[u8]>]) -> bool {
+        self.judge(columns) == Some(true)
+    }
+
+    /// Whether it holds for columns; `None` where null makes that unknown.
+    pub(crate) fn judge(&self, columns: &[Option<&[u8]>]) -> Option<bool> {
         let row = GroupRow {
             condition: self,
             columns,
         };
-        self.node.holds(&row) == Some(true)
+        self.node.holds(&row)
     }
 }
 

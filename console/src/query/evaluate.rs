@@ -6,89 +6,101 @@ use super::plan::{Detail, Plan, Term};
 use configs::expr::BinaryOp;
 use map::number::Decimal;
 use map::plan::OutputNode;
-use reduce::point::Flag;
-use reduce::publish::OTHER;
 use reduce::value::{OutputValue, evaluate};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Columns of a group of the answer.
-type Group = Vec<Option<Vec<u8>>>;
+pub(crate) type Group = Vec<Option<Vec<u8>>>;
 
-/// The groups with most records in all of the answer, ties by key, as many as `limit`; the rest are folded in each
-/// step. They are chosen for the whole answer and not for each step, so that a chart has `limit` lines and one more.
-pub(crate) fn limit_groups(steps: &mut [Finished], limit: usize) {
-    let mut records: BTreeMap<&Group, u64> = BTreeMap::new();
-    for row in steps
-        .iter()
-        .flat_map(|step| &step.rows)
-        .filter(|row| row.kind != RowKind::Other)
-    {
-        *records.entry(&row.columns).or_default() += row.records;
-    }
-    if records.len() <= limit {
-        return;
-    }
-    let mut order: Vec<(&Group, u64)> = records.into_iter().collect();
-    order.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    let kept: BTreeSet<Group> = order.into_iter().take(limit).map(|(group, _)| group.clone()).collect();
-    for step in steps {
-        fold_beyond(step, &kept);
-    }
+/// How far the windows reach from which a row was merged: what is known of it depends on them all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    value_windows: u64,
+    covered_ns: i64,
+    is_folded: bool,
+    is_whole: bool,
 }
 
-fn fold_beyond(step: &mut Finished, kept: &BTreeSet<Group>) {
-    let Some(plan) = step.plan.clone() else { return };
-    let is_kept = |row: &Row| row.kind != RowKind::Other && kept.contains(&row.columns);
-    let (mut rows, beyond): (Vec<Row>, Vec<Row>) = std::mem::take(&mut step.rows).into_iter().partition(is_kept);
-    let folds = beyond.iter().any(|row| row.kind != RowKind::Other);
-    if !beyond.is_empty() {
-        let mut other = Row::empty(&plan, vec![Some(OTHER.as_bytes().to_vec()); plan.grouping.len()]);
-        other.kind = RowKind::Other;
-        beyond.iter().for_each(|row| other.join(&plan, row));
-        rows.push(other);
+impl Reach {
+    /// Of a row of one step.
+    pub(crate) fn of(step: &Finished) -> Self {
+        Self {
+            value_windows: step.value_windows,
+            covered_ns: step.covered_ns,
+            is_folded: step.is_folded,
+            is_whole: step.facts.is_whole(),
+        }
     }
-    step.rows = rows;
-    if folds {
-        step.facts.flags.insert(Flag::GroupsFolded);
+
+    /// Of a row of several steps.
+    pub(crate) fn of_all(steps: &[Finished]) -> Self {
+        let nothing = Self {
+            value_windows: 0,
+            covered_ns: 0,
+            is_folded: false,
+            is_whole: true,
+        };
+        steps.iter().map(Self::of).fold(nothing, |all, step| Self {
+            value_windows: all.value_windows + step.value_windows,
+            covered_ns: all.covered_ns + step.covered_ns,
+            is_folded: all.is_folded || step.is_folded,
+            is_whole: all.is_whole && step.is_whole,
+        })
     }
 }
 
 /// The points of a step, by group; at least one.
-pub(crate) fn points(step: &Finished, monitor: &Arc<str>, names: &[Arc<str>], is_merged: bool) -> Vec<QueryPoint> {
-    let head = Arc::new(Head::new(step, Arc::clone(monitor), is_merged));
+pub(crate) fn points(step: &Finished, head: &Arc<Head>, names: &[Arc<str>]) -> Vec<QueryPoint> {
     let Some(plan) = &step.plan else {
-        return vec![QueryPoint::without_values(head, names)];
+        return vec![QueryPoint::without_values(Arc::clone(head), names)];
     };
     if step.rows.is_empty() {
-        let row = Row::empty(plan, Vec::new());
-        let is_known = is_nothing_zero(step, plan);
-        let values = names.iter().zip(&plan.outputs).map(|(name, (_, term))| {
-            let value = if is_known {
-                value(plan, step, &row, term)
-            } else {
-                OutputValue::Null
-            };
-            (Arc::clone(name), value)
-        });
-        return vec![QueryPoint::new(head, Vec::new(), values.collect())];
+        let values = values_of_nothing(step, plan, &Row::empty(plan, Vec::new()));
+        return vec![QueryPoint::new(Arc::clone(head), Vec::new(), named(names, values))];
     }
-    let point = |row: &Row| {
-        let group = plan.grouping.iter().zip(&row.columns);
-        let group = group
-            .map(|((name, _), text)| (Arc::clone(name), text.clone()))
-            .collect();
-        let values = (names.iter().zip(&plan.outputs))
-            .map(|(name, (_, term))| (Arc::clone(name), value(plan, step, row, term)))
-            .collect();
-        QueryPoint::new(Arc::clone(&head), group, values)
+    step.rows
+        .iter()
+        .map(|row| point(step, plan, head, names, row))
+        .collect()
+}
+
+/// The point of a row.
+pub(crate) fn point(step: &Finished, plan: &Plan, head: &Arc<Head>, names: &[Arc<str>], row: &Row) -> QueryPoint {
+    let values = plan.outputs.iter().map(|(_, term)| value(plan, step, row, term));
+    QueryPoint::new(
+        Arc::clone(head),
+        named_group(plan, &row.columns),
+        named(names, values.collect()),
+    )
+}
+
+/// The outputs of a group that is not in a step, as a row in which nothing was counted: null unless that is known.
+pub(crate) fn values_of_nothing(step: &Finished, plan: &Plan, row: &Row) -> Vec<OutputValue> {
+    let is_known = !step.is_judged && is_nothing_zero(step, plan);
+    let value = |(_, term): &(Arc<str>, Term)| match is_known {
+        true => value(plan, step, row, term),
+        false => OutputValue::Null,
     };
-    step.rows.iter().map(point).collect()
+    plan.outputs.iter().map(value).collect()
+}
+
+/// Names and texts of a group's columns.
+pub(crate) fn named_group(plan: &Plan, columns: &[Option<Vec<u8>>]) -> Vec<(Arc<str>, Option<Vec<u8>>)> {
+    let group = plan.grouping.iter().zip(columns);
+    group
+        .map(|((name, _), text)| (Arc::clone(name), text.clone()))
+        .collect()
+}
+
+/// Values by the names of the outputs.
+pub(crate) fn named(names: &[Arc<str>], values: Vec<OutputValue>) -> Vec<(Arc<str>, OutputValue)> {
+    names.iter().cloned().zip(values).collect()
 }
 
 /// Whether a step in which no group was selected is known to be zero (C3). A total of everything is exactly zero for
 /// the hosts that are ok; that a group is absent is known only if every host is, and none was folded.
-fn is_nothing_zero(step: &Finished, plan: &Plan) -> bool {
+pub(crate) fn is_nothing_zero(step: &Finished, plan: &Plan) -> bool {
     let is_total = plan.grouping.is_empty() && plan.filter.is_none();
     match is_total {
         true => step.facts.ok > 0,
@@ -97,18 +109,23 @@ fn is_nothing_zero(step: &Finished, plan: &Plan) -> bool {
 }
 
 fn value(plan: &Plan, step: &Finished, row: &Row, term: &Term) -> OutputValue {
-    if row.kind == RowKind::Unknown || step.covered_ns <= 0 {
-        return OutputValue::Null;
+    known_value(plan, Reach::of(step), row, term).unwrap_or(OutputValue::Null)
+}
+
+/// A value; `None` where it is not known, which is more than that there is none.
+pub(crate) fn known_value(plan: &Plan, reach: Reach, row: &Row, term: &Term) -> Option<OutputValue> {
+    if row.kind == RowKind::Unknown || reach.covered_ns <= 0 || *term == Term::Nothing {
+        return None;
     }
     let mut sets = BTreeSet::new();
     sets_of(plan, term, &mut sets);
-    if !sets.iter().all(|set| is_condition_known(plan, step, row, *set)) {
-        return OutputValue::Null;
+    if !sets.iter().all(|set| is_condition_known(plan, reach, row, *set)) {
+        return None;
     }
-    match lower(term, row, step.value_windows) {
-        Some(node) => evaluate(&node, &row.states, step.covered_ns),
+    Some(match lower(term, row, reach.value_windows) {
+        Some(node) => evaluate(&node, &row.states, reach.covered_ns),
         None => OutputValue::Null,
-    }
+    })
 }
 
 /// What an output of an absent group is where absence is known (C3).
@@ -126,13 +143,20 @@ pub(crate) fn absent_value(plan: &Plan, term: &Term) -> AbsentValue {
 
 /// Whether it is known which of a row's groups meet a condition: not of folded ones, and that none does only if no
 /// group can be absent.
-fn is_condition_known(plan: &Plan, step: &Finished, row: &Row, set: usize) -> bool {
+fn is_condition_known(plan: &Plan, reach: Reach, row: &Row, set: usize) -> bool {
     match (set, row.kind, plan.detail) {
         (0, ..) => true,
         (_, RowKind::Other, _) => false,
         (_, _, Detail::Stored) => true,
-        _ => !step.is_folded && (row.matched[set] || step.facts.is_whole()),
+        _ => !reach.is_folded && (row.matched[set] || reach.is_whole),
     }
+}
+
+/// Whether a term is of the groups that meet a condition of its own.
+pub(crate) fn is_conditional(plan: &Plan, term: &Term) -> bool {
+    let mut sets = BTreeSet::new();
+    sets_of(plan, term, &mut sets);
+    sets.iter().any(|set| *set > 0)
 }
 
 /// The conditions under which a term's states are kept.

@@ -84,6 +84,14 @@ impl Facts {
         }
     }
 
+    /// Of a step of which nothing is stored, behind one: as many hosts are expected.
+    pub(crate) fn behind(before: Option<&Self>) -> Self {
+        Self {
+            expected_last: before.map_or(0, |before| before.expected_last),
+            ..Self::new()
+        }
+    }
+
     /// Adds what a stored window says; `withheld` if it has no part in the values.
     pub(crate) fn add(&mut self, header: &StoredHeader, revision: u64, withheld: Option<Withheld>) {
         let hosts = header.hosts.hosts();

@@ -93,6 +93,8 @@ pub(crate) struct Finished {
     pub(crate) covered_ns: i64,
     /// Whether the monitor had folded groups in it.
     pub(crate) is_folded: bool,
+    /// Whether groups of it may be hidden: one that is not shown then is not known to be zero.
+    pub(crate) is_judged: bool,
 }
 
 impl Step {
@@ -181,6 +183,7 @@ impl Step {
             value_windows: self.value_windows,
             covered_ns: self.covered_ns,
             is_folded: self.folded_windows > 0,
+            is_judged: false,
         }
     }
 
@@ -384,7 +387,7 @@ fn include(end: &mut Option<i128>, over: &OverPoints, value: Option<i128>) {
 }
 
 /// A value's text in 10⁻⁹, exactly as it is shown; `None` beyond what an `i128` holds, which no sum of decimals is.
-fn nanos_of(text: &str) -> Option<i128> {
+pub(crate) fn nanos_of(text: &str) -> Option<i128> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(unsigned) => (-1, unsigned),
         None => (1, text),

@@ -1,7 +1,8 @@
 //! Questions about stored points: from MQL to points that say how complete they are.
 //!
 //! `plan` compiles a question for one version of a monitor, `merge` joins stored windows into steps without losing
-//! exactness, `answer` computes values and completeness, and [`run`](run()) reads the store within bounds. All but
+//! exactness, `answer` computes values and completeness, `shaping` and `fill` make something of the
+//! values, and [`run`](run()) reads the store within bounds. All but
 //! `run` are functions of their arguments.
 //!
 //! Two rules decide everything here. What can be merged is merged as states, never as values (M7): a percentile of an
@@ -11,12 +12,16 @@ mod answer;
 mod condition;
 mod error;
 mod evaluate;
+mod explain;
 mod facts;
+mod fill;
 mod merge;
 mod nature;
 mod plan;
 mod range;
 mod run;
+mod shaping;
+mod source;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -24,9 +29,14 @@ mod tests_docs;
 #[cfg(test)]
 mod tests_laws;
 #[cfg(test)]
+mod tests_shaping;
+#[cfg(test)]
 pub(crate) mod tests_world;
 
 pub use answer::{AbsentValue, Answer, Completeness, QueryPoint};
 pub use error::QueryError;
+pub use explain::Explanation;
 pub(crate) use range::{instant, round_down};
-pub use run::{ANSWER_BYTES_MAX, POINTS_MAX, STORED_BYTES_MAX, WINDOWS_MAX, run, without_windows};
+pub use run::{
+    ANSWER_BYTES_MAX, POINTS_MAX, STORED_BYTES_MAX, WINDOWS_MAX, explain, explain_without_windows, run, without_windows,
+};

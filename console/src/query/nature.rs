@@ -69,6 +69,22 @@ impl Nature {
         }
     }
 
+    /// How it is merged, over windows and groups, for people.
+    pub(crate) fn merge_rule(self) -> &'static str {
+        match self {
+            Self::Constant => "always the same",
+            Self::Additive => "adds",
+            Self::Rate => "what it counts adds, then by the seconds that are stored",
+            Self::Ratio => "its parts add, then it is computed",
+            Self::Extreme => "the least or greatest of all",
+            Self::Quantile => "histograms merge, then it is read off",
+            Self::Deviation => "sums of squares add, then it is computed",
+            Self::Distinct => "sketches merge",
+            Self::Text => "the first or last in time",
+            Self::Mixed => "each part by its own rule, then it is computed",
+        }
+    }
+
     /// What it is, for people.
     pub(crate) fn describe(self) -> &'static str {
         match self {

@@ -6,6 +6,7 @@
 use super::condition::{Condition, groups_hint};
 use super::error::QueryError;
 use super::nature::Nature;
+use super::shaping::{self, Shaped};
 use configs::Diagnostic;
 use configs::expr::{Aggregate, BinaryOp, Column, Expr, ExprKind, Function, UnaryOp};
 use configs::query::{Query, Select};
@@ -88,6 +89,8 @@ pub(crate) struct Plan {
     pub(crate) detail: Detail,
     pub(crate) outputs: Vec<(Arc<str>, Term)>,
     pub(crate) over_points: Vec<OverPoints>,
+    /// What is made of the values.
+    pub(crate) shaped: Shaped,
 }
 
 impl Plan {
@@ -115,6 +118,7 @@ impl Plan {
             && self.group_names == other.group_names
             && kinds(self) == kinds(other)
             && self.outputs == other.outputs
+            && self.shaped.values == other.shaped.values
             && over_points(self) == over_points(other)
     }
 }
@@ -162,6 +166,7 @@ impl Question<'_> {
             };
             outputs.push((Arc::from(name.as_str()), term));
         }
+        let shaped = shaping::compile(&mut builder, &outputs, &grouping)?;
         let plan = Plan {
             group_names: shape.group_names.clone(),
             window_ns: shape.window_ns,
@@ -174,11 +179,12 @@ impl Question<'_> {
             detail,
             outputs,
             over_points: builder.over_points,
+            shaped,
         };
         Ok((plan, nulls))
     }
 
-    fn unfit(&self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> QueryError {
+    pub(super) fn unfit(&self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> QueryError {
         QueryError::Unfit(Box::new(Diagnostic::of_query(
             self.text,
             span,
@@ -266,16 +272,17 @@ impl Question<'_> {
 }
 
 /// The name by which a column is looked for among stored ones.
-fn column_name(column: &Column) -> String {
+pub(super) fn column_name(column: &Column) -> String {
     match column {
         Column::Field(name) | Column::Label(name) => name.clone(),
         Column::Line => "line".to_owned(),
     }
 }
 
-struct Builder<'a> {
-    question: &'a Question<'a>,
-    shape: &'a Shape,
+/// A plan while it is built.
+pub(super) struct Builder<'a> {
+    pub(super) question: &'a Question<'a>,
+    pub(super) shape: &'a Shape,
     sets: usize,
     needed: Vec<usize>,
     conditions: Vec<Condition>,
@@ -284,10 +291,15 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(question: &'a Question<'a>, shape: &'a Shape) -> Self {
-        let conditions = match &question.query.select {
-            Select::All => 0,
-            Select::Outputs(outputs) => outputs.iter().map(|output| count_conditions(&output.expr)).sum(),
+        let outputs = match &question.query.select {
+            Select::All => &[][..],
+            Select::Outputs(outputs) => outputs.as_slice(),
         };
+        let shaping = &question.query.shaping;
+        let exprs = (outputs.iter().map(|output| &output.expr))
+            .chain(&shaping.having)
+            .chain(shaping.order_by.iter().map(|key| &key.expr));
+        let conditions: usize = exprs.map(count_conditions).sum();
         Self {
             question,
             shape,
@@ -298,7 +310,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn output(&mut self, expr: &Expr) -> Result<Term, QueryError> {
+    pub(super) fn output(&mut self, expr: &Expr) -> Result<Term, QueryError> {
         match &expr.kind {
             ExprKind::Number(text) => match Decimal::parse(text.as_bytes()) {
                 Ok(number) => Ok(Term::Merged(OutputNode::Number(number))),
@@ -505,6 +517,9 @@ fn count_conditions(expr: &Expr) -> usize {
     match &expr.kind {
         ExprKind::Aggregate(aggregate) => usize::from(aggregate.condition.is_some()),
         ExprKind::Unary(_, inner) => count_conditions(inner),
+        ExprKind::In { value, .. } | ExprKind::TextMatch { value, .. } | ExprKind::IsNull { value, .. } => {
+            count_conditions(value)
+        }
         ExprKind::Binary(_, left, right) => count_conditions(left) + count_conditions(right),
         _ => 0,
     }

@@ -1,20 +1,24 @@
 //! A question asked of a store: which windows are read, within which bounds, and what is said of those that are not
 //! there.
 
-use super::answer::{AbsentValue, Answer, QueryPoint};
+use super::answer::{AbsentValue, Answer, Head, QueryPoint};
 use super::error::QueryError;
-use super::evaluate::{absent_value, limit_groups, points};
+use super::evaluate::{Group, absent_value, points};
+use super::explain::{self, Explanation};
 use super::facts::Withheld;
+use super::fill::{self, Filled};
 use super::merge::{Content, Finished, Step};
 use super::plan::{Absent, Plan, Question};
 use super::range::{resolve, round_down, round_up};
+use super::shaping::{self, Notes};
+use super::source::{self, Joined};
 use crate::points::Points;
 use configs::Diagnostic;
-use configs::query::Query;
+use configs::query::{Fill, Part, Placed, Query, Shaping};
 use map::plan::Shape;
 use reduce::point::{Flag, WindowState, rfc3339};
 use reduce::stored::{SHAPE, StoredBody, StoredHeader, decode, shape};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use store::StoredWindow;
@@ -41,18 +45,94 @@ const GAPS_NAMED_MAX: usize = 5;
 /// How long after its end a window may have no header yet without being missed.
 const HEADER_PATIENCE_NS: i64 = 10_000_000_000;
 
+/// A question, and what its monitor means.
+struct Asked {
+    text: String,
+    query: Query,
+    shapes: BTreeMap<u64, Shape>,
+    newest: Option<u64>,
+    now_ns: i64,
+}
+
+impl Asked {
+    fn new(text: &str, query: Query, shapes: BTreeMap<u64, Shape>, newest: Option<u64>, now_ns: i64) -> Self {
+        Self {
+            text: text.to_owned(),
+            query,
+            shapes,
+            newest,
+            now_ns,
+        }
+    }
+
+    fn answer_without_windows(&self) -> Result<Answer, QueryError> {
+        let mut joined = Joined::new(&self.query);
+        for part in &self.query.parts {
+            let answer = Evaluation::new(self, part, Spent::default())?.finish_without_windows();
+            joined.add(part, answer);
+        }
+        joined.finish()
+    }
+
+    fn explain(&self) -> Result<Explanation, QueryError> {
+        let parts = self.query.parts.iter();
+        let evaluations: Vec<Evaluation> = parts
+            .map(|part| Evaluation::new(self, part, Spent::default()))
+            .collect::<Result<_, _>>()?;
+        let ranges: Vec<Range<i64>> = evaluations.iter().map(|part| part.windows.clone()).collect();
+        match evaluations.first() {
+            Some(first) => Ok(explain::explain(&self.query, &first.main, self.shapes.len(), &ranges)),
+            None => Err(QueryError::Unreadable("the question has no source".to_owned())),
+        }
+    }
+}
+
+/// What the sources of a question have used of its bounds, and what the first has chosen.
+#[derive(Default)]
+struct Spent {
+    windows: u64,
+    bytes: u64,
+    rows: u64,
+    /// The groups that are kept.
+    kept: Option<BTreeSet<Group>>,
+}
+
+async fn asked(store: &dyn Points, text: &str, now_ns: i64) -> Result<(Asked, Newest), QueryError> {
+    let query = configs::parse_query(text).map_err(|error| QueryError::Text(Box::new(error)))?;
+    let (shapes, newest) = shapes(store, text, &query).await?;
+    Ok((Asked::new(text, query, shapes, newest.version, now_ns), newest))
+}
+
 /// Answers a question at `now_ns`.
 ///
 /// # Errors
 /// If the question cannot be answered at all; what is only incomplete is said on the answer.
 pub async fn run(store: &dyn Points, text: &str, now_ns: i64) -> Result<Answer, QueryError> {
-    let query = configs::parse_query(text).map_err(|error| QueryError::Text(Box::new(error)))?;
-    let name = query.source.value.clone();
-    let (shapes, newest) = shapes(store, text, &query).await?;
-    let mut evaluation = Evaluation::new(text, query, shapes, newest.version, now_ns)?;
+    let (asked, newest) = asked(store, text, now_ns).await?;
     if newest.is_without_windows {
-        return evaluation.finish_without_windows();
+        return asked.answer_without_windows();
     }
+    let mut joined = Joined::new(&asked.query);
+    let mut spent = Spent::default();
+    for part in &asked.query.parts {
+        let (answer, more) = read(store, Evaluation::new(&asked, part, spent)?).await?;
+        joined.add(part, answer);
+        spent = more;
+    }
+    joined.finish()
+}
+
+/// Says what a question means, without answering it.
+///
+/// # Errors
+/// As [`run`].
+pub async fn explain(store: &dyn Points, text: &str, now_ns: i64) -> Result<Explanation, QueryError> {
+    asked(store, text, now_ns).await?.0.explain()
+}
+
+/// Reads the windows of one source.
+async fn read(store: &dyn Points, mut evaluation: Evaluation) -> Result<(Answer, Spent), QueryError> {
+    let name = evaluation.query.source.value.clone();
     let older = store.windows(&name, i64::MIN..evaluation.windows.start, 1).await?;
     evaluation.has_older = !older.is_empty();
     let mut next_ns = evaluation.windows.start;
@@ -83,9 +163,21 @@ pub async fn run(store: &dyn Points, text: &str, now_ns: i64) -> Result<Answer, 
 /// # Errors
 /// As [`run`]: a question that its points could never answer is refused before there are any.
 pub fn without_windows(text: &str, shape: Shape, now_ns: i64) -> Result<Answer, QueryError> {
+    asked_of_one(text, shape, now_ns)?.answer_without_windows()
+}
+
+/// Says what a question means about a monitor of which nothing is stored yet.
+///
+/// # Errors
+/// As [`run`].
+pub fn explain_without_windows(text: &str, shape: Shape, now_ns: i64) -> Result<Explanation, QueryError> {
+    asked_of_one(text, shape, now_ns)?.explain()
+}
+
+fn asked_of_one(text: &str, shape: Shape, now_ns: i64) -> Result<Asked, QueryError> {
     let query = configs::parse_query(text).map_err(|error| QueryError::Text(Box::new(error)))?;
     // The version is of no weight: there is but one.
-    Evaluation::new(text, query, BTreeMap::from([(0, shape)]), Some(0), now_ns)?.finish_without_windows()
+    Ok(Asked::new(text, query, BTreeMap::from([(0, shape)]), Some(0), now_ns))
 }
 
 /// How many windows to read next, if they are as large as these.
@@ -157,14 +249,16 @@ struct Evaluation {
     range: Range<i64>,
     /// Starts of the windows that are read.
     windows: Range<i64>,
+    /// How long before where they are shown.
+    offset_ms: u64,
     now_ns: i64,
     step: Option<Step>,
     /// Steps that wait for the limit to be known.
     finished: Vec<Finished>,
     points: Vec<QueryPoint>,
-    rows: u64,
-    read: u64,
-    read_bytes: u64,
+    spent: Spent,
+    /// Whether a window was taken in.
+    has_read: bool,
     gaps: Gaps,
     next_window_ns: i64,
     /// Whether windows are stored that start before those that are read.
@@ -206,43 +300,46 @@ impl Gaps {
 }
 
 impl Evaluation {
-    fn new(
-        text: &str,
-        query: Query,
-        shapes: BTreeMap<u64, Shape>,
-        newest: Option<u64>,
-        now_ns: i64,
-    ) -> Result<Self, QueryError> {
-        let range = resolve(&query.range, now_ns).map_err(|message| {
+    fn new(asked: &Asked, part: &Part, spent: Spent) -> Result<Self, QueryError> {
+        let Asked {
+            text,
+            query,
+            shapes,
+            newest,
+            now_ns,
+        } = asked;
+        let range = resolve(&query.range, *now_ns).map_err(|message| {
             let span = 0..text.len();
             QueryError::Text(Box::new(Diagnostic::of_query(text, span, message, None)))
         })?;
-        let (version, star, main) = main_plan(text, &query, &shapes, newest)?;
+        let (version, star, main) = main_plan(text, query, shapes, *newest)?;
         let main = Arc::new(main);
-        let windows = round_up(range.start, main.step_ns)..round_up(range.end, main.step_ns);
+        source::check(text, query, part, &main)?;
+        let before = |ns: i64| round_up(ns, main.step_ns).saturating_sub_unsigned(part.offset_ms * 1_000_000);
+        let windows = before(range.start)..before(range.end);
         let count = (windows.end.saturating_sub(windows.start) / main.window_ns.max(1)) as u64;
         if count > WINDOWS_MAX {
             return Err(too_much("windows", WINDOWS_MAX));
         }
         Ok(Self {
-            text: text.to_owned(),
+            text: text.clone(),
             monitor: query.source.value.as_str().into(),
             names: main.outputs.iter().map(|(name, _)| Arc::clone(name)).collect(),
             plans: BTreeMap::from([(version, Ok(Arc::clone(&main)))]),
             next_window_ns: windows.start,
-            query,
-            shapes,
+            query: query.clone(),
+            shapes: shapes.clone(),
             star,
             main,
             range,
             windows,
-            now_ns,
+            offset_ms: part.offset_ms,
+            now_ns: *now_ns,
             step: None,
             finished: Vec::new(),
             points: Vec::new(),
-            rows: 0,
-            read: 0,
-            read_bytes: 0,
+            spent,
+            has_read: false,
             gaps: Gaps::default(),
             has_older: false,
             has_open_hole: false,
@@ -258,12 +355,12 @@ impl Evaluation {
 
     fn take_all(&mut self, page: Vec<StoredWindow>) -> Result<(), QueryError> {
         for window in page {
-            self.read += 1;
-            self.read_bytes += (window.header.len() + window.body.len()) as u64;
-            if self.read > WINDOWS_MAX {
+            self.spent.windows += 1;
+            self.spent.bytes += (window.header.len() + window.body.len()) as u64;
+            if self.spent.windows > WINDOWS_MAX {
                 return Err(too_much("windows", WINDOWS_MAX));
             }
-            if self.read_bytes > STORED_BYTES_MAX {
+            if self.spent.bytes > STORED_BYTES_MAX {
                 return Err(too_much("bytes of stored windows", STORED_BYTES_MAX));
             }
             self.take(window)?;
@@ -274,7 +371,7 @@ impl Evaluation {
     fn take(&mut self, window: StoredWindow) -> Result<(), QueryError> {
         let header: StoredHeader = decode("header", &window.header).map_err(unreadable)?;
         let length_ns = window.length_ns.max(1);
-        if self.read == 1 && !self.has_older {
+        if !std::mem::replace(&mut self.has_read, true) && !self.has_older {
             self.warn_of_beginning(window.window_ns);
         } else {
             self.gaps.add(self.next_window_ns, window.window_ns, length_ns);
@@ -371,13 +468,13 @@ impl Evaluation {
         self.add_absent(&mut step);
         let finished = step.finish();
         self.warn_of_folding(&finished);
-        self.rows += finished.rows.len().max(1) as u64;
-        if self.rows > POINTS_MAX {
+        self.spent.rows += finished.rows.len().max(1) as u64;
+        if self.spent.rows > POINTS_MAX {
             return Err(too_much("points", POINTS_MAX));
         }
-        match self.query.limit {
-            Some(_) => self.finished.push(finished),
-            None => self.show(&finished),
+        match self.query.shaping == Shaping::default() {
+            true => self.show(&finished),
+            false => self.finished.push(finished),
         }
         Ok(())
     }
@@ -413,25 +510,82 @@ impl Evaluation {
         }
     }
 
-    fn show(&mut self, step: &Finished) {
+    fn head(&self, step: &Finished) -> Arc<Head> {
         let is_merged = self.query.every_ms.is_some();
-        self.points.extend(points(step, &self.monitor, &self.names, is_merged));
+        Arc::new(Head::new(step, Arc::clone(&self.monitor), is_merged, self.offset_ms))
+    }
+
+    fn show(&mut self, step: &Finished) {
+        let head = self.head(step);
+        self.points.extend(points(step, &head, &self.names));
+    }
+
+    /// Makes of the steps what the question wants made of them, and shows them.
+    fn shape(&mut self) -> Result<(), QueryError> {
+        let mut steps = std::mem::take(&mut self.finished);
+        let wanted = self.query.shaping.clone();
+        let mut notes = Notes::default();
+        notes.count_steps(&steps, self.now_ns.saturating_sub(HEADER_PATIENCE_NS));
+        if wanted.having.is_some() {
+            steps.iter_mut().for_each(|step| shaping::hide(step, &mut notes));
+        }
+        if let Some(limit) = wanted.limit {
+            // What the first source has chosen holds for all, so that their lines belong together.
+            let kept = self.spent.kept.take();
+            let kept = kept.or_else(|| shaping::choose(&steps, &self.main, limit, &mut notes));
+            if let Some(kept) = &kept {
+                steps.iter_mut().for_each(|step| shaping::fold_beyond(step, kept));
+            }
+            self.spent.kept = kept;
+        }
+        steps.iter_mut().for_each(shaping::sort);
+        for warning in notes.warnings(wanted.having.is_some(), wanted.limit) {
+            self.warn(warning);
+        }
+        match &wanted.fill {
+            Some(fill) => self.fill(steps, fill),
+            None => {
+                steps.iter().for_each(|step| self.show(step));
+                Ok(())
+            }
+        }
+    }
+
+    fn fill(&mut self, steps: Vec<Finished>, wanted: &Placed<Fill>) -> Result<(), QueryError> {
+        if steps.iter().any(|step| step.length_ns != self.main.step_ns) {
+            let message = "the monitor's windows had another length in part of the range";
+            let hint = Some("say how long steps are: every 1m".to_owned());
+            let diagnostic = Diagnostic::of_query(&self.text, wanted.span.clone(), message, hint);
+            return Err(QueryError::Unfit(Box::new(diagnostic)));
+        }
+        let due_ns = self.now_ns.saturating_sub(HEADER_PATIENCE_NS);
+        let steps = fill::whole(steps, &self.main, self.windows.clone(), due_ns);
+        let filled = Filled {
+            fill: wanted.value,
+            main: &self.main,
+            names: &self.names,
+            points_max: POINTS_MAX,
+        };
+        self.points = filled.points(&steps, |step| self.head(step))?;
+        Ok(())
     }
 
     /// An answer without points: nothing is known yet, so nothing is complete.
-    fn finish_without_windows(mut self) -> Result<Answer, QueryError> {
+    fn finish_without_windows(mut self) -> Answer {
         self.warnings = vec![format!("no window of `{}` is stored yet", self.monitor)];
-        Ok(self.answer(true))
+        self.answer(true).0
     }
 
-    /// What an absent group is: a zero only if it is one in every version that has points in the answer.
+    /// What an absent group is: a zero only if it is one in every version that has points in the answer, and if none is
+    /// hidden.
     fn absent(&self) -> Vec<(Arc<str>, AbsentValue)> {
+        let may_hide = self.query.shaping.having.is_some();
         let plans = || self.plans.values().flatten();
         let names = self.names.iter().enumerate();
         names
             .map(|(output, name)| {
                 let is_zero = |plan: &Arc<Plan>| absent_value(plan, &plan.outputs[output].1) == AbsentValue::Zero;
-                let value = match plans().all(is_zero) {
+                let value = match plans().all(is_zero) && !may_hide {
                     true => AbsentValue::Zero,
                     false => AbsentValue::Null,
                 };
@@ -440,12 +594,10 @@ impl Evaluation {
             .collect()
     }
 
-    fn finish(mut self) -> Result<Answer, QueryError> {
+    fn finish(mut self) -> Result<(Answer, Spent), QueryError> {
         self.finish_step()?;
-        if let Some(limit) = self.query.limit {
-            let mut steps = std::mem::take(&mut self.finished);
-            limit_groups(&mut steps, limit);
-            steps.iter().for_each(|step| self.show(step));
+        if self.query.shaping != Shaping::default() {
+            self.shape()?;
         }
         let due_ns = self.now_ns.saturating_sub(HEADER_PATIENCE_NS);
         let end_ns = round_down(due_ns, self.main.window_ns.max(1)).min(self.windows.end);
@@ -464,8 +616,8 @@ impl Evaluation {
         Ok(self.answer(is_partial))
     }
 
-    fn answer(self, is_partial: bool) -> Answer {
-        Answer {
+    fn answer(self, is_partial: bool) -> (Answer, Spent) {
+        let answer = Answer {
             absent: self.absent(),
             is_partial,
             points: self.points,
@@ -476,7 +628,8 @@ impl Evaluation {
             from_ns: self.range.start,
             to_ns: self.range.end,
             warnings: self.warnings,
-        }
+        };
+        (answer, self.spent)
     }
 }
 

@@ -54,7 +54,7 @@ fn the_examples_are_answered() {
     let (mut stored, mut raw) = (0, 0);
     for text in blocks(&document, "mql") {
         match configs::parse_question(text).unwrap_or_else(|error| panic!("{error}")) {
-            Question::Monitor(_) => raw += 1,
+            Question::Raw(_) | Question::Records(_) => raw += 1,
             Question::Stored(_) => {
                 stored += 1;
                 answer(&world, text).unwrap_or_else(|error| panic!("{text}: {error}"));
