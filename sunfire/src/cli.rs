@@ -203,7 +203,9 @@ pub struct DemoArguments {
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   sunfire query 'select sum(requests) from sunfire_http since 5m'
-  sunfire query 'select * from pay where op = \"refund\" since 1h' --format csv")]
+  sunfire query \"select * from pay where op = 'refund' since 1h\" --format csv
+  sunfire query 'select total from pay, pay offset 7d as last_week group by op every 1m topk 5 by total'
+  sunfire query 'select p99_ms from sunfire_http every 1m' --explain")]
 pub struct QueryArguments {
     /// The question, in MQL
     pub query: String,
@@ -213,6 +215,12 @@ pub struct QueryArguments {
     /// Format of the answer [default: table on a terminal, else json]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
+    /// The answer as JSON, one object a line: the same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// Say what the question means instead of answering it: what is read, how it merges, what is made of it
+    #[arg(long, conflicts_with = "format")]
+    pub explain: bool,
 }
 
 /// Arguments of `status`.

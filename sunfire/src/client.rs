@@ -36,6 +36,42 @@ pub struct ApiAnswer<T> {
     pub warnings: Vec<String>,
     /// What went wrong.
     pub error: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
+    /// Where in the question it is.
+    position: Option<Position>,
+}
+
+/// Where in a question a mistake is, from 1, in characters.
+#[derive(Debug, serde::Deserialize)]
+struct Position {
+    line: usize,
+    column: usize,
+    length: usize,
+}
+
+impl<T> ApiAnswer<T> {
+    /// What went wrong, below the line of the question where that is known, and what to do.
+    fn told(&self, question: Option<&str>, status: u16) -> String {
+        let mut told = self.error.clone().unwrap_or_else(|| format!("status {status}"));
+        let line = |position: &Position| question?.lines().nth(position.line.checked_sub(1)?);
+        if let Some((position, line)) = self
+            .position
+            .as_ref()
+            .and_then(|position| Some((position, line(position)?)))
+        {
+            // A tab is one column here and eight on the terminal.
+            let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let width = line.chars().count();
+            let indent = position.column.saturating_sub(1).min(width);
+            let carets = "^".repeat(position.length.clamp(1, width.max(1)));
+            told += &format!("\n  | {line}\n  | {:indent$}{carets}", "");
+        }
+        if let Some(hint) = &self.hint {
+            told += &format!("\n  = {hint}");
+        }
+        told
+    }
 }
 
 /// Asks the console for a path below its address with these query parameters.
@@ -73,21 +109,17 @@ pub fn get<T: DeserializeOwned>(
         exit: Exit::Failed,
         message: format!("{server} answered {status} with something that is no answer of a console: {error}"),
     })?;
+    let question = parameters.iter().find(|(name, _)| *name == "q").map(|(_, text)| *text);
     match (status, &answer.error) {
         (200, None) => Ok(answer),
-        (400 | 404 | 422, error) => Err(Failure::usage(
-            error.clone().unwrap_or_else(|| format!("status {status}")),
-        )),
+        (400 | 404 | 422, _) => Err(Failure::usage(answer.told(question, status))),
         (401, error) => {
             let why = error.as_deref().unwrap_or("a token is needed");
             Err(Failure::usage(format!("{why}: name its file with --token-file")))
         }
-        (_, error) => Err(Failure {
+        _ => Err(Failure {
             exit: Exit::Failed,
-            message: format!(
-                "{server}: {}",
-                error.clone().unwrap_or_else(|| format!("status {status}"))
-            ),
+            message: format!("{server}: {}", answer.told(question, status)),
         }),
     }
 }

@@ -23,6 +23,9 @@ struct WirePoint {
     window: String,
     group: Ordered<Option<String>>,
     values: Ordered<Box<RawValue>>,
+    /// What stands in the place of values that are null.
+    #[serde(default)]
+    filled: Option<Ordered<Box<RawValue>>>,
     completeness: WireCompleteness,
     state: String,
 }
@@ -67,11 +70,18 @@ impl WirePoint {
     }
 
     fn row(self) -> Row {
+        let text = |raw: &RawValue| match serde_json::from_str::<Option<String>>(raw.get()) {
+            Ok(text) => text,
+            Err(_) => Some(raw.get().to_owned()),
+        };
+        let filled = self.filled.map(|filled| filled.0).unwrap_or_default();
+        // A value that was not measured must not look like one that was, to people and to spreadsheets.
+        let put = |name: &str| {
+            let (_, raw) = filled.iter().find(|(filled, _)| filled == name)?;
+            Some(format!("(before: {})", text(raw)?))
+        };
         let value = |(name, raw): (String, Box<RawValue>)| {
-            let text = match serde_json::from_str::<Option<String>>(raw.get()) {
-                Ok(text) => text,
-                Err(_) => Some(raw.get().to_owned()),
-            };
+            let text = text(&raw).or_else(|| put(&name));
             (name, text)
         };
         Row {
@@ -92,6 +102,9 @@ impl WirePoint {
 /// # Errors
 /// With the exit code that says whose mistake it is.
 pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
+    if arguments.explain {
+        return explain(arguments);
+    }
     let answer = client::get::<Answer>(&arguments.server, "/api/v1/query", &[("q", &arguments.query)])?;
     for warning in &answer.warnings {
         eprintln!("warning: {warning}");
@@ -109,11 +122,12 @@ pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
     // The console also knows of windows that are missing altogether.
     let is_incomplete = answer.partial || points.iter().any(WirePoint::is_incomplete);
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let format = arguments.format.unwrap_or(if std::io::stdout().is_terminal() {
-        Format::Table
-    } else {
-        Format::Json
-    });
+    let format = match (arguments.json, arguments.format) {
+        (true, _) => Format::Json,
+        (false, Some(format)) => format,
+        (false, None) if std::io::stdout().is_terminal() => Format::Table,
+        (false, None) => Format::Json,
+    };
     match format {
         Format::Json => {
             for point in &raw {
@@ -131,4 +145,37 @@ pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
     } else {
         Exit::Complete
     })
+}
+
+/// What the question means instead of its answer.
+#[derive(Deserialize)]
+struct Explanation {
+    plan: Vec<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    name: String,
+    text: String,
+}
+
+fn explain(arguments: &QueryArguments) -> Result<Exit, Failure> {
+    let parameters = [("q", arguments.query.as_str()), ("explain", "true")];
+    let answer = client::get::<Explanation>(&arguments.server, "/api/v1/query", &parameters)?;
+    let lines = answer.data.map(|data| data.plan).unwrap_or_default();
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for raw in &lines {
+        if arguments.json {
+            writeln!(out, "{}", raw.get())?;
+            continue;
+        }
+        let line: Line = serde_json::from_str(raw.get()).map_err(|error| {
+            Failure::usage(format!(
+                "the console explains in another form than this program reads: {error}"
+            ))
+        })?;
+        writeln!(out, "{:<8}{}", line.name, line.text)?;
+    }
+    out.flush()?;
+    Ok(Exit::Complete)
 }
