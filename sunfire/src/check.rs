@@ -3,6 +3,7 @@
 use crate::cli::CheckArguments;
 use crate::exit::{Exit, Failure};
 use configs::Document;
+use configs::expr::Column;
 use map::plan::Plan;
 
 /// Validates files and folders; every mistake is printed, not just the first.
@@ -24,6 +25,9 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
             .warnings
             .iter()
             .for_each(|warning| eprintln!("warning: {warning}"));
+        for warning in bare_labels(&loaded.documents) {
+            eprintln!("warning: {}: {warning}", path.display());
+        }
         for document in &loaded.documents {
             match document {
                 Document::App(_) => apps += 1,
@@ -45,4 +49,61 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     }
     eprintln!("ok: {monitors} monitors, {apps} applications, {nodes} files of nodes");
     Ok(Exit::Complete)
+}
+
+/// Bare words that group and are no field for sure, but a label of the app's hosts: they mean the record's field.
+fn bare_labels(documents: &[Document]) -> Vec<String> {
+    let apps = || {
+        documents.iter().filter_map(|document| match document {
+            Document::App(app) => Some(app),
+            Document::Monitor(_) | Document::Node(_) => None,
+        })
+    };
+    let mut warnings = Vec::new();
+    for document in documents {
+        let Document::Monitor(monitor) = document else { continue };
+        let fields = monitor
+            .parse
+            .as_ref()
+            .and_then(logline::fields::Rule::fields)
+            .unwrap_or_default();
+        let hosts = || {
+            let apps = apps().filter(|app| Some(&app.name) == monitor.app.as_ref());
+            apps.flat_map(|app| &app.hosts)
+        };
+        for group in &monitor.group_by {
+            let Column::Field(name) = &group.column else { continue };
+            if !fields.contains(name) && hosts().any(|host| host.labels.contains_key(name)) {
+                warnings.push(format!(
+                    "monitor {}: `{name}` is the record's field; the label of its hosts is label('{name}')",
+                    monitor.name
+                ));
+            }
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(group_by: &str, parse: &str, expected: usize) {
+        let text = format!(
+            "kind: app\nname: shop\nhosts:\n- {{ host: h1, address: '127.0.0.1:7801', labels: {{ unit: a }} }}\n---\n\
+             kind: monitor\nname: pay\napp: shop\nlog: /logs/pay.log\nparse: {parse}\ngroup_by: [\"{group_by}\"]\n\
+             select: {{ n: count() }}\n"
+        );
+        let documents = configs::load_str("it", &text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+        assert_eq!(bare_labels(&documents).len(), expected, "{group_by}");
+    }
+
+    #[test]
+    fn a_label_that_is_written_as_a_field_is_pointed_out() {
+        check("unit", "logfmt", 1);
+        check("label('unit')", "logfmt", 0);
+        check("op", "logfmt", 0);
+        check("unit", "{ split: { by: '|', fields: [unit, cost] } }", 0);
+    }
 }

@@ -308,8 +308,24 @@ fn a_first_start_counts_its_own_requests() {
     for (question, code) in [("selekt 1", 2), ("select * from nothing", 2)] {
         let output = sunfire(&up.server, &["query", question]);
         assert_eq!(exit_code(&output), code, "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains(&format!("  | {question}\n  | ")) && said.contains('^'),
+            "{said}"
+        );
         requests += 1;
     }
+    let explained = sunfire(
+        &up.server,
+        &["query", "select p99_ms from sunfire_http every 1m", "--explain"],
+    );
+    let said = String::from_utf8_lossy(&explained.stdout);
+    assert!(
+        said.contains("source  stored points of `sunfire_http`\n"),
+        "{explained:?}"
+    );
+    assert!(said.contains("histograms merge"), "{explained:?}");
+    requests += 1;
     // The second question was answered with a 404, too.
     not_found += 1;
     let edge_ns = next_edge();

@@ -9,6 +9,7 @@ use super::evaluate::{Group, named, named_group, point, points, values_of_nothin
 use super::facts::{Facts, Withheld};
 use super::merge::{Finished, Row, RowKind};
 use super::plan::Plan;
+use super::run::POINTS_MAX;
 use configs::query::Fill;
 use reduce::value::OutputValue;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ pub(super) struct Filled<'a> {
     pub(super) fill: Fill,
     pub(super) main: &'a Arc<Plan>,
     pub(super) names: &'a [Arc<str>],
-    /// Most points.
+    /// Most points that may still be made.
     pub(super) points_max: u64,
 }
 
@@ -82,7 +83,7 @@ impl Filled<'_> {
         if count > self.points_max {
             return Err(QueryError::TooMuch {
                 what: "points",
-                most: self.points_max,
+                most: POINTS_MAX,
             });
         }
         let mut before = BTreeMap::new();

@@ -93,6 +93,8 @@ struct Spent {
     windows: u64,
     bytes: u64,
     rows: u64,
+    /// Points of sources that were filled.
+    filled: u64,
     /// The groups that are kept.
     kept: Option<BTreeSet<Group>>,
 }
@@ -564,9 +566,10 @@ impl Evaluation {
             fill: wanted.value,
             main: &self.main,
             names: &self.names,
-            points_max: POINTS_MAX,
+            points_max: POINTS_MAX.saturating_sub(self.spent.filled),
         };
         self.points = filled.points(&steps, |step| self.head(step))?;
+        self.spent.filled += self.points.len() as u64;
         Ok(())
     }
 

@@ -275,6 +275,20 @@ async fn mistakes_are_told_with_status_place_and_hint() {
             "404 \"not_found\" \"no window of `m` at 1970-01-02T03:30:00Z is stored\"",
         ]
     );
+    let explained = get(
+        &scene.console,
+        &format!("{}&explain=true", question("select nn from m")),
+    )
+    .await;
+    assert_eq!(
+        (explained.status, &explained.json()["hint"]),
+        (422, &json!("its columns are: n, p50_ms"))
+    );
+    let asked = get(&scene.console, &format!("{}&explain=yes", question("select n from m"))).await;
+    assert_eq!(
+        (asked.status, &asked.json()["error"]),
+        (400, &json!("`explain=yes` is neither true nor false"))
+    );
     let body = get(&scene.console, &question("select nn from m")).await.json();
     assert_eq!(body["position"], json!({"line": 1, "column": 8, "length": 2}));
     assert_eq!(body["hint"], "its columns are: n, p50_ms");
@@ -308,6 +322,12 @@ async fn a_monitor_without_windows_is_answered_without_points() {
     assert_eq!(
         (wrong.status, &wrong.json()["error"]),
         (422, &json!("`young` has no column `nn`"))
+    );
+    let explained = get(&scene.console, &format!("{}&explain=true", question_of("n"))).await;
+    let plan = &explained.json()["data"]["plan"];
+    assert_eq!(
+        (explained.status, &plan[0]),
+        (200, &json!({"name": "source", "text": "stored points of `young`"}))
     );
     // The built-in table has no text that could be read.
     let system = get(&scene.console, &question("select cpu.util from system")).await;
