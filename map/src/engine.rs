@@ -426,14 +426,11 @@ mod tests {
 
     #[test]
     fn any_label_of_the_inventory_is_a_column_and_a_bare_word_is_a_field() {
-        let monitor = "select count() as n parse logfmt where label('version') = '2' group by label('unit'), unit every \
-                       1m";
-        let monitor = configs::parse_mql(monitor);
+        let question = "select count() as n parse logfmt where label('version') = '2' group by label('unit'), unit";
         // Two group columns of one name are refused; one of them is named otherwise.
-        assert!(monitor.is_err());
-        let monitor = "select count() as n parse logfmt where label('version') = '2' group by label('unit'), unit as \
-                       field, label('rack') every 1m";
-        let plan = Plan::new(&configs::parse_mql(monitor).expect("a good question")).expect("it can be counted");
+        assert!(configs::parse_mql(question).is_err());
+        let question = format!("{question} as field, label('rack') every 1m");
+        let plan = Plan::new(&configs::parse_mql(&question).expect("a good question")).expect("it can be counted");
         let counted = |version: &str| {
             let labels = [("unit", "label"), ("version", version)];
             let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));

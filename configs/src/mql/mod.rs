@@ -1,9 +1,8 @@
 //! MQL, the one language of monitors, stored points and questions to raw logs: text to a validated `Monitor` or `Expr`.
 //!
 //! `lexer` makes tokens, `parser` and `call` expressions, `clauses` the query around them, `rule` its `parse` clause,
-//! `stored` and `raw` what questions about stored points and logs may say, `shaping` what is made of values, `print` the
-//! way back to text, and `check` refuses what parses but can't be meant. No part of
-//! it does I/O or panics on any text.
+//! `stored` and `raw` what questions about stored points and logs may say, `shaping` what is made of values; `print`
+//! goes back to text, and `check` refuses what parses but can't be meant. No part of it does I/O or panics on any text.
 
 mod call;
 pub(crate) mod check;

@@ -174,7 +174,8 @@ proptest! {
             return Ok(());
         };
         let documents = crate::load_str("it", &query.definition);
-        let documents = documents.map_err(|mistakes| TestCaseError::fail(format!("{mistakes:?}\n{}", query.definition)))?;
+        let told = |mistakes| TestCaseError::fail(format!("{mistakes:?}\n{}", query.definition));
+        let documents = documents.map_err(told)?;
         let [crate::Document::Monitor(monitor)] = documents.as_slice() else {
             return Err(TestCaseError::fail("one monitor"));
         };

@@ -1,7 +1,7 @@
 //! `fill`: a point for every group in every step, also where there is no value.
 //!
-//! A zero is put only where it is known to be one (C3): it is a value like others. What is put there from before is not:
-//! the value stays null, and what was put in its place stands apart, so that nobody takes it for measured.
+//! A zero is put only where it is known to be one (C3): it is a value like others. What is put there from before is
+//! none: the value stays null, and what was put in its place stands apart, so that nobody takes it for measured.
 
 use super::answer::{Head, QueryPoint};
 use super::error::QueryError;

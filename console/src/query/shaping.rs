@@ -1,7 +1,7 @@
 //! What is made of values after they were computed: groups hidden by `having`, put in order, chosen by `limit`.
 //!
-//! All of it judges by values that may be incomplete, or unknown. So it keeps count of where it did, and the answer says
-//! so: a group that is not shown must never look like one that is not there.
+//! All of it judges by values that may be incomplete, or unknown. So it keeps count of where it did, and the answer
+//! says so: a group that is not shown must never look like one that is not there.
 
 use super::condition::Condition;
 use super::error::QueryError;
