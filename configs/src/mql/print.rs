@@ -273,7 +273,7 @@ fn duration(milliseconds: u64) -> String {
     let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
     let fitting = units
         .into_iter()
-        .find(|(_, unit)| milliseconds > 0 && milliseconds % unit == 0);
+        .find(|(_, unit)| milliseconds > 0 && milliseconds.is_multiple_of(*unit));
     match fitting {
         Some((name, unit)) => format!("{}{name}", milliseconds / unit),
         None => format!("{milliseconds}ms"),

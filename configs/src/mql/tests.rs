@@ -394,6 +394,16 @@ proptest! {
         }
     }
 
+    /// What a question is printed as is a question that says the same.
+    #[test]
+    fn a_question_of_any_words_is_printed_as_it_is_read(text in soup()) {
+        if let Ok(query) = parse_query(&format!("select a {text} from m")) {
+            let printed = query.to_string();
+            let again = parse_query(&printed).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(again.to_string(), printed);
+        }
+    }
+
     #[test]
     fn spans_nest_within_the_text(text in any_text()) {
         if let Ok(expr) = parse_expr(&text) {

@@ -468,4 +468,29 @@ proptest! {
             }
         }
     }
+
+    /// Clauses of all kinds together: answered or refused, and never more than the groups that were asked for.
+    #[test]
+    fn any_clauses_together_are_answered_or_refused(
+        clauses in prop::collection::vec(prop::sample::select(vec![
+            "group by g", "group by s, g", "having n > 1", "having g is null or mean < 3",
+            "having sum(n where s = 'x') = 0",
+            "order by bytes desc", "order by g, n", "order by most / n", "limit 1", "limit 2", "topk 1 by most",
+            "fill null", "fill 0", "fill previous", "every 20s", "every 1m", "offset 20s", "where s = 'x'",
+        ]), 0..6),
+        select in prop::sample::select(vec!["*", "n, mean", "max(n), min(bytes), rate(n)", "n / xs as n, s, g"]),
+    ) {
+        let text = format!("select {select} from m {} from 1970-01-01 to 1970-01-01T00:01:20Z", clauses.join(" "));
+        let Ok(answer) = ask_at(&world(), &text, 100_000) else { return Ok(()) };
+        let mut last_ns = i64::MIN;
+        for point in &answer.points {
+            prop_assert!(point.start_ns() >= last_ns, "{}", text);
+            last_ns = point.start_ns();
+            prop_assert_eq!(point.values().len(), answer.outputs.len());
+            let measured = |name: &str| point.values().iter().any(|(known, value)| {
+                **known == *name && *value != reduce::value::OutputValue::Null
+            });
+            prop_assert!(point.filled().iter().all(|(name, _)| !measured(name)), "{}", text);
+        }
+    }
 }
