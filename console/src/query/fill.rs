@@ -112,7 +112,7 @@ impl Filled<'_> {
             let shown = point(step, plan, head, self.names, row);
             filled.push(match row.kind {
                 RowKind::Other => shown,
-                _ => self.from_before(shown, &row.columns, before),
+                _ => self.with_before(shown, &row.columns, before),
             });
             absent.remove(&row.columns);
         }
@@ -121,7 +121,7 @@ impl Filled<'_> {
             let values = self.values_of_absent(step, plan);
             let group_names = named_group(self.main, group);
             let shown = QueryPoint::new(Arc::clone(head), group_names, named(self.names, values));
-            filled.push(self.from_before(shown, group, before));
+            filled.push(self.with_before(shown, group, before));
         }
     }
 
@@ -136,7 +136,7 @@ impl Filled<'_> {
     }
 
     /// The point with the last values of its group in the place of those that are null.
-    fn from_before(
+    fn with_before(
         &self,
         shown: QueryPoint,
         group: &Group,
