@@ -101,19 +101,6 @@ mod tests {
     }
 
     #[test]
-    fn a_question_about_logs_is_a_definition() {
-        let text = "select count() as n, p99(cost) from log '/logs/pay.log' parse kv('|', '=') where app = 'shop' and \
-                    op like 'p%' group by label('unit'), op every 10s since 1h topk 5 by n";
-        let Ok(configs::query::Question::Raw(query)) = configs::parse_question(text) else {
-            panic!("it counts in logs");
-        };
-        let compiled = compile(&Definition::Yaml(query.definition)).expect("a good definition");
-        let direct = Plan::new(&query.monitor).expect("it can be counted");
-        assert_eq!(compiled.plan.shape(), direct.shape());
-        assert_eq!(compiled.monitor.app.as_deref(), Some("shop"));
-    }
-
-    #[test]
     fn the_system_table_is_a_monitor_like_others() {
         let compiled = compile(&Definition::System).expect("it is built in");
         assert_eq!(

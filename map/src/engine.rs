@@ -424,43 +424,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn any_label_of_the_inventory_is_a_column_and_a_bare_word_is_a_field() {
-        let question = "select count() as n parse logfmt where label('version') = '2' group by label('unit'), unit";
-        // Two group columns of one name are refused; one of them is named otherwise.
-        assert!(configs::parse_mql(question).is_err());
-        let question = format!("{question} as field, label('rack') every 1m");
-        let plan = Plan::new(&configs::parse_mql(&question).expect("a good question")).expect("it can be counted");
-        let counted = |version: &str| {
-            let labels = [("unit", "label"), ("version", version)];
-            let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let input = Input {
-                labels: Labels::new(labels),
-                lateness_ns: 0,
-                rule: Some(Rule::logfmt()),
-                form: Form::default(),
-                generation: 0,
-            };
-            let mut counter = Counter::new(&plan, input, None).expect("any field");
-            let mut reader = RecordReader::new(Same, Start::FileStart, 0);
-            reader.push(b"unit=field version=9\n");
-            reader.finish();
-            counter.take(&mut reader, Following::None, u64::MAX);
-            let windows = counter.finish().windows;
-            let groups = windows.values().flat_map(|window| window.groups.iter());
-            let columns = groups.map(|(group, _)| {
-                let columns = group.columns().into_iter();
-                columns.map(|text| text.map(<[u8]>::to_vec)).collect::<Vec<_>>()
-            });
-            columns.collect::<Vec<_>>()
-        };
-        assert_eq!(counted("2"), [[Some(b"label".to_vec()), Some(b"field".to_vec()), None]]);
-        assert!(
-            counted("9").is_empty(),
-            "the filter asks for the label, not for the field"
-        );
-    }
-
     /// Counts records of these keys with the engine, keeping at most `limit` groups.
     fn counted(keys: &[u16], limit: usize) -> Groups {
         let monitor = configs::parse_mql("select count() parse logfmt group by key every 1m").expect("a good question");
