@@ -3,6 +3,8 @@
 //! Dates are proleptic Gregorian; the day count is that of Howard Hinnant's `days_from_civil`. Nothing here fails by
 //! panic: a date that no calendar has is not a stamp.
 
+use super::zone_names::ZoneId;
+
 /// Nanoseconds of a second.
 pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
 /// Seconds of a day.
@@ -23,6 +25,10 @@ pub enum Year {
 pub enum WrittenZone {
     /// Seconds east of UTC, as the line says.
     Offset(i32),
+    /// A zone of the tz database, by its full name.
+    Named(ZoneId),
+    /// What can only be the name of a zone, and is none that is known: the stamp means nothing.
+    Unknown,
     /// None, or a name that means several zones: the input's zone decides.
     #[default]
     Absent,

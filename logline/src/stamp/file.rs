@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::profile::{Profile, ProfileEntry};
 use super::reader::ProfileReader;
 use super::year::YearMark;
-use super::zone::{FoldState, Zone};
+use super::zone::Zone;
 use crate::records::Stamps;
 
 /// Finds the stamps of a file by its profile. A later entry does not make an earlier one void: a line that only an
@@ -51,7 +51,7 @@ impl FileStamps {
 
     /// Whether a stamp fell into a repeated hour, so that its meaning may hang on the stamps before it (F9).
     pub fn met_fold(&self) -> bool {
-        self.readers().any(|reader| reader.fold() != FoldState::default())
+        self.readers().any(ProfileReader::met_fold)
     }
 
     /// The stretches of UTC that a stamp of a repeated hour may belong to, in nanoseconds.

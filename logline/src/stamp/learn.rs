@@ -329,7 +329,7 @@ pub(super) fn walls(sample: &Sample<'_>, candidate: &Candidate) -> Vec<i64> {
             };
             let zone = match civil.zone {
                 WrittenZone::Offset(offset) => i64::from(offset),
-                WrittenZone::Absent => 0,
+                WrittenZone::Absent | WrittenZone::Named(_) | WrittenZone::Unknown => 0,
             };
             (seconds - zone)
                 .checked_mul(1_000_000_000)?

@@ -12,7 +12,7 @@
 //! | [`locate`] | where in a line a stamp stands |
 //! | `learn` | the choice of format and place over a sample |
 //! | [`reader`] | the hot path |
-//! | [`zone`], [`year`] | what a stamp leaves unsaid |
+//! | [`zone`], `zone_names`, [`year`] | what a stamp leaves unsaid |
 
 mod choose;
 pub mod civil;
@@ -30,6 +30,7 @@ mod table;
 pub mod token;
 pub mod year;
 pub mod zone;
+mod zone_names;
 
 pub use file::FileStamps;
 pub use learn::{SAMPLE_BYTES, learn, learn_as};
@@ -40,3 +41,4 @@ pub use reader::{ProfileReader, StampReader};
 pub use token::PatternError;
 pub use year::{YearMark, YearWalk};
 pub use zone::{FoldEvidence, FoldState, Zone, ZoneError};
+pub use zone_names::ZoneId;

@@ -12,7 +12,8 @@ use super::locate::Places;
 use super::pattern::{Format, Rest};
 use super::profile::{Profile, ProfileEntry};
 use super::year::YearMark;
-use super::zone::{FoldState, WallClock, Zone};
+use super::zone::{FoldState, Zone};
+use super::zone_names::Clocks;
 
 /// Words of eight bytes that are kept of the last stamp: 48 bytes are longer than any usual one.
 const KEPT_WORDS: usize = 6;
@@ -136,7 +137,7 @@ struct KeptYear {
 pub struct StampReader {
     format: Format,
     places: Places,
-    clock: WallClock,
+    clocks: Clocks,
     anchor_seconds: i64,
     kept_year: KeptYear,
     kept: Kept,
@@ -149,7 +150,7 @@ impl StampReader {
         StampReader {
             format: entry.format.clone(),
             places: Places::new(&entry.locator),
-            clock: WallClock::new(zone),
+            clocks: Clocks::new(zone),
             anchor_seconds: entry.year_marks.first().map_or(0, |mark| mark.anchor),
             kept_year: KeptYear {
                 month: 0,
@@ -171,17 +172,22 @@ impl StampReader {
     /// The UTC seconds `[start, end)` of repeated hours that were read without a backward jump: windows that touch one
     /// are `ambiguous_time` (F9).
     pub fn ambiguous_times(&self) -> Vec<(i64, i64)> {
-        self.clock.ambiguous_times()
+        self.clocks.ambiguous_times()
     }
 
-    /// What has been learned of the last repeated hour (F9): all that values owe to the lines before.
+    /// Whether a stamp fell into a repeated hour: then values owe something to the lines before (F9).
+    pub fn met_fold(&self) -> bool {
+        self.clocks.met_fold()
+    }
+
+    /// What has been learned of the last repeated hour, of the zone of the last stamp (F9).
     pub fn fold(&self) -> FoldState {
-        self.clock.fold()
+        self.clocks.fold()
     }
 
     /// Goes on from what another reader of the bytes before had learned.
     pub fn set_fold(&mut self, fold: FoldState) {
-        self.clock.set_fold(fold);
+        self.clocks.set_fold(fold);
         self.kept.length = 0;
     }
 
@@ -192,14 +198,14 @@ impl StampReader {
         let Self {
             format,
             places,
-            clock,
+            clocks,
             anchor_seconds,
             kept_year,
             kept,
         } = self;
         let mut reading = Reading {
             format,
-            clock,
+            clocks,
             anchor_seconds: *anchor_seconds,
             kept_year,
             kept,
@@ -212,14 +218,14 @@ impl StampReader {
         let Self {
             format,
             places,
-            clock,
+            clocks,
             anchor_seconds,
             kept_year,
             ..
         } = self;
         places.find(line, |at| {
             let (stamp, end) = format.match_at(line, at)?;
-            Some((instant(&stamp, clock, *anchor_seconds, kept_year)?, at..end))
+            Some((instant(&stamp, clocks, *anchor_seconds, kept_year)?, at..end))
         })
     }
 
@@ -235,7 +241,7 @@ impl StampReader {
 /// The parts of a reader that reading at one place needs.
 struct Reading<'a> {
     format: &'a Format,
-    clock: &'a mut WallClock,
+    clocks: &'a mut Clocks,
     anchor_seconds: i64,
     kept_year: &'a mut KeptYear,
     kept: &'a mut Kept,
@@ -283,10 +289,7 @@ impl Reading<'_> {
     fn seconds(&mut self, line: &[u8], at: usize, middle: usize, fraction: bool, zone: bool) -> Option<i64> {
         let read = self.format.read_seconds(line, middle, fraction, zone)?;
         let wall = self.kept.minute_wall + i64::from(read.second);
-        let utc = match read.zone {
-            WrittenZone::Offset(offset) => wall - i64::from(offset),
-            WrittenZone::Absent => self.clock.to_utc(wall),
-        };
+        let utc = self.clocks.to_utc(read.zone, wall)?;
         let unix_ns = utc.checked_mul(NANOS_PER_SECOND)?.checked_add(i64::from(read.nanos))?;
         self.keep(&line[at..read.end], read.zone, unix_ns);
         Some(unix_ns)
@@ -296,14 +299,14 @@ impl Reading<'_> {
     fn rest(&mut self, line: &[u8], at: usize, head: Draft, middle: usize) -> Option<i64> {
         let mut draft = head;
         let (stamp, end) = self.format.read_rest(line, middle, &mut draft)?;
-        let unix_ns = instant(&stamp, self.clock, self.anchor_seconds, self.kept_year)?;
+        let unix_ns = instant(&stamp, self.clocks, self.anchor_seconds, self.kept_year)?;
         if self.kept.head_length != middle - at {
             self.kept.head_length = middle - at;
             self.kept.head_mask = mask(middle - at);
         }
         self.kept.head = head;
         if let Stamp::Civil(civil) = stamp {
-            let wall = wall_seconds(&civil, self.clock, self.anchor_seconds, self.kept_year);
+            let wall = wall_seconds(&civil, self.clocks, self.anchor_seconds, self.kept_year);
             self.kept.minute_wall = wall - i64::from(civil.second);
         }
         self.keep(&line[at..end], draft.zone, unix_ns);
@@ -321,26 +324,20 @@ impl Reading<'_> {
 }
 
 /// UTC nanoseconds of a stamp; `None` if they do not fit.
-fn instant(stamp: &Stamp, clock: &mut WallClock, anchor_seconds: i64, kept_year: &mut KeptYear) -> Option<i64> {
+fn instant(stamp: &Stamp, clocks: &mut Clocks, anchor_seconds: i64, kept_year: &mut KeptYear) -> Option<i64> {
     let civil = match stamp {
         Stamp::Instant(unix_ns) => return Some(*unix_ns),
         Stamp::Civil(civil) => civil,
     };
-    let wall = wall_seconds(civil, clock, anchor_seconds, kept_year);
-    let utc = match civil.zone {
-        WrittenZone::Offset(offset) => wall - i64::from(offset),
-        WrittenZone::Absent => clock.to_utc(wall),
-    };
+    let wall = wall_seconds(civil, clocks, anchor_seconds, kept_year);
+    let utc = clocks.to_utc(civil.zone, wall)?;
     utc.checked_mul(NANOS_PER_SECOND)?.checked_add(i64::from(civil.nanos))
 }
 
 /// Seconds since the epoch on the wall, in the year written or nearest to the anchor, or on the day nearest to it.
-fn wall_seconds(civil: &Civil, clock: &WallClock, anchor_seconds: i64, kept_year: &mut KeptYear) -> i64 {
+fn wall_seconds(civil: &Civil, clocks: &Clocks, anchor_seconds: i64, kept_year: &mut KeptYear) -> i64 {
     if civil.lacks_date() {
-        let anchor = match civil.zone {
-            WrittenZone::Offset(offset) => anchor_seconds.saturating_add(i64::from(offset)),
-            WrittenZone::Absent => clock.wall_at(anchor_seconds),
-        };
+        let anchor = clocks.wall_at(civil.zone, anchor_seconds);
         let seconds = civil.seconds_of_day();
         return nearest_day(seconds, anchor) * SECONDS_PER_DAY + seconds;
     }
@@ -434,6 +431,11 @@ impl ProfileReader {
         self.reader.ambiguous_times()
     }
 
+    /// As [`StampReader::met_fold`].
+    pub fn met_fold(&self) -> bool {
+        self.reader.met_fold()
+    }
+
     /// As [`StampReader::fold`].
     pub fn fold(&self) -> FoldState {
         self.reader.fold()
@@ -450,9 +452,9 @@ impl ProfileReader {
             debug_assert!(at <= offset, "turns come in the order of offsets");
             match turn {
                 Turn::Entry(index) => {
-                    let clock = self.reader.clock.clone();
+                    let clocks = self.reader.clocks.clone();
                     self.reader = StampReader::new(&self.profile.entries[index], self.zone.clone());
-                    self.reader.clock = clock;
+                    self.reader.clocks = clocks;
                 }
                 Turn::Year(mark) => self.reader.set_year_anchor(mark.anchor),
             }

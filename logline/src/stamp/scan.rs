@@ -5,6 +5,7 @@
 
 use super::civil::{HalfDay, WrittenZone};
 use super::names;
+use super::zone_names::zone_name;
 
 /// Greatest offset from UTC that is believed, in hours. Real ones end at 14.
 const OFFSET_HOURS_MAX: i32 = 15;
@@ -268,9 +269,12 @@ fn zone_offset(line: &[u8], start: usize, spaced: bool) -> Option<(WrittenZone, 
     (!goes_on && !spaced).then_some((WrittenZone::Offset(sign * hours * 3600), start + 3))
 }
 
-/// `Z` and the common abbreviations, as a whole word. A name that means several zones is consumed and left to the
+/// A zone's full name; or `Z` and the common abbreviations, as a whole word. A name that means several zones is consumed and left to the
 /// input's zone.
 fn zone_word(line: &[u8], start: usize) -> Option<(WrittenZone, usize)> {
+    if let Some(named) = zone_name(line, start) {
+        return Some(named);
+    }
     let rest = &line[start..];
     let length = rest.iter().take(6).take_while(|byte| byte.is_ascii_uppercase()).count();
     let end = start + length;
@@ -343,6 +347,7 @@ mod tests {
         check_zone(" GMT+0100 (GMT Daylight Time)", offset(3600, 9));
         check_zone(" UTC+01:00", offset(3600, 10));
         check_zone(" CEST", offset(7200, 5));
+        check_zone(" Europe/Atlantis]", Some((WrittenZone::Unknown, 16)));
         check_zone(" CST 2013", Some((WrittenZone::Absent, 4)));
         check_zone(" INFO", None);
         check_zone(" PSTX", None);

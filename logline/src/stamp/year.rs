@@ -8,9 +8,10 @@
 //!
 //! A silence of a year (of a day) leaves no trace in the stamps: nothing in the file tells that one more has passed.
 
-use super::civil::{Civil, SECONDS_PER_DAY, WrittenZone, is_leap_year, month_days};
+use super::civil::{Civil, SECONDS_PER_DAY, is_leap_year, month_days};
 use super::reader::StampReader;
-use super::zone::{WallClock, Zone};
+use super::zone::Zone;
+use super::zone_names::Clocks;
 
 /// A jump between two records by more than this is a change of the year: 183 days, half a leap year.
 const TURN_DAYS: i64 = 183;
@@ -150,20 +151,14 @@ impl YearWalk {
     /// Marks of a file without dates: the last stamp is on the last day on which it does not lie ahead of the time of
     /// writing.
     fn finish_days(&self, last: &Placed, written_seconds: i64, zone: &Zone) -> Vec<YearMark> {
-        let mut clock = WallClock::new(zone.clone());
-        let written_wall = match last.civil.zone {
-            WrittenZone::Offset(offset) => written_seconds.saturating_add(i64::from(offset)),
-            WrittenZone::Absent => zone.wall_at(written_seconds),
-        };
+        let mut clocks = Clocks::new(zone.clone());
+        let written_wall = clocks.wall_at(last.civil.zone, written_seconds);
         let latest = written_wall.saturating_add(DAY_SKEW_SECONDS) - last.civil.seconds_of_day();
         let last_day = latest.div_euclid(SECONDS_PER_DAY);
         let mut anchor = |placed: &Placed| {
             let day = last_day + i64::from(placed.turns - last.turns);
             let wall = day * SECONDS_PER_DAY + placed.civil.seconds_of_day();
-            match placed.civil.zone {
-                WrittenZone::Offset(offset) => wall - i64::from(offset),
-                WrittenZone::Absent => clock.to_utc(wall),
-            }
+            clocks.to_utc(placed.civil.zone, wall).unwrap_or(wall)
         };
         let mark = |placed: &Placed| YearMark {
             offset: placed.offset,
