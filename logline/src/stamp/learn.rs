@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::choose::{Choice, choose};
+use crate::text::{NUL_ENDED, ends_in_nul};
+
 use super::civil::{Stamp, WrittenZone, Year};
 use super::locate::{Locator, is_name_byte, is_start, unmarked_start};
 use super::pattern::{Format, Precision};
@@ -112,6 +114,9 @@ impl<'a> Sample<'a> {
 /// Learns how the lines of a log are stamped from its first [`SAMPLE_BYTES`]; more is ignored. Costs some ten
 /// milliseconds at the worst.
 pub fn learn(sample: &[u8]) -> Detection {
+    if ends_in_nul(sample) {
+        return nul_ended();
+    }
     let sample = Sample::new(sample);
     let candidates = collect(&sample, for_each_stamp, |rank| table().format(rank).clone());
     if let Some(choice) = choose(&sample, &candidates) {
@@ -131,6 +136,9 @@ pub fn learn(sample: &[u8]) -> Detection {
 /// Learns where the stamps of a format stand that a monitor names ([`Format::parse_override`]). It is believed: no
 /// other format is looked for.
 pub fn learn_as(sample: &[u8], format: &Format) -> Detection {
+    if ends_in_nul(sample) {
+        return nul_ended();
+    }
     let sample = Sample::new(sample);
     let visit_line = |line: &[u8], visit: &mut dyn FnMut(u16, usize, usize)| {
         let mut at = 0;
@@ -152,6 +160,12 @@ pub fn learn_as(sample: &[u8], format: &Format) -> Detection {
     };
     let order = OrderEvidence::Override;
     Detection::Stamped(Box::new(detected(&sample, Choice { order, ..choice })))
+}
+
+fn nul_ended() -> Detection {
+    Detection::Unstamped {
+        why: NUL_ENDED.to_owned(),
+    }
 }
 
 pub(super) fn precision(candidate: &Candidate) -> Precision {

@@ -106,6 +106,19 @@ impl Form {
     }
 }
 
+/// Why a log whose records end in NUL is not counted.
+pub const NUL_ENDED: &str = "its records end with a NUL byte and not with a line end: let the application end them with \
+    line ends";
+
+/// Whether NUL bytes end records in a sample, rather than standing in a line now and then: in most of what lies
+/// between two line ends there is one, with text on either side. Zeros at the beginning of a line are a hole.
+pub fn ends_in_nul(sample: &[u8]) -> bool {
+    let is_between =
+        |window: &&[u8]| window[1] == 0 && !b"\0\n".contains(&window[0]) && !b"\0\r\n".contains(&window[2]);
+    let ends = sample.windows(3).filter(is_between).count();
+    ends >= 2 && 2 * ends > memchr::memchr_iter(b'\n', sample).count()
+}
+
 /// Learns how a file that begins with these bytes is to be read, and how its lines are stamped. `format` and `given`
 /// are what a monitor says of it.
 pub fn learn_text(sample: &[u8], given: Option<Encoding>, format: Option<&Format>) -> (Form, Detection) {

@@ -208,3 +208,22 @@ fn names() {
     check_name("iso-2022-jp", Err("shift states"));
     check_name("klingon", Err("unknown encoding `klingon`"));
 }
+
+#[test]
+fn records_that_end_in_nul_are_told_from_lines_with_one() {
+    let ended: &[&[u8]] = &[
+        b"2026-01-02 03:04:05 a\x002026-01-02 03:04:06 b\x002026-01-02 03:04:07 c\0",
+        b"2026-01-02 03:04:05 a\n  more\x002026-01-02 03:04:06 b\x002026-01-02 03:04:07 c\0",
+    ];
+    let lines: &[&[u8]] = &[
+        b"",
+        b"a\0b\nc\nd\n",
+        b"\0\0\0\0a\nb\0\0c\n",
+        b"a\0\nb\0\nc\0\r\n",
+        b"one\0two",
+    ];
+    assert!(ended.iter().all(|sample| super::ends_in_nul(sample)));
+    assert!(!lines.iter().any(|sample| super::ends_in_nul(sample)));
+    let (_, detection) = learn_text(ended[0], None, None);
+    assert!(matches!(detection, Detection::Unstamped { why } if why == super::NUL_ENDED));
+}
