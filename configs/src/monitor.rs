@@ -4,6 +4,9 @@ use crate::expr::{Column, Expr};
 use logline::boundary::Boundary;
 use logline::fields::Rule;
 
+/// In the place of a timestamp format: records are stamped by when they were seen to arrive.
+pub const ARRIVAL: &str = "arrival";
+
 /// A validated monitor. Made from YAML or from an MQL string; both say the same.
 #[derive(Debug, Clone)]
 pub struct Monitor {
@@ -35,7 +38,7 @@ pub struct Monitor {
     pub grace_ms: u64,
     /// Zone of stamps that have none in the line, an IANA name or an offset; `None` is the host's.
     pub timezone: Option<String>,
-    /// A timestamp format that overrides detection.
+    /// A timestamp format that overrides detection, or [`ARRIVAL`].
     pub timestamp: Option<String>,
     /// The log's encoding, where its bytes don't tell: a name that `logline::text::Encoding` knows.
     pub encoding: Option<String>,
@@ -45,6 +48,29 @@ pub struct Monitor {
     pub limits: Limits,
     /// `[from, to)` and `since`, of a query rather than of a standing monitor.
     pub range: TimeRange,
+}
+
+impl Monitor {
+    /// Whether records are stamped by when they were seen to arrive.
+    pub fn is_by_arrival(&self) -> bool {
+        self.timestamp.as_deref() == Some(ARRIVAL)
+    }
+
+    /// What a monitor by arrival says and can't mean: the setting, and why.
+    pub(crate) fn arrival_fault(&self) -> Option<(&'static str, &'static str)> {
+        if !self.is_by_arrival() {
+            return None;
+        }
+        let no_stamps = "there are no timestamps to which it could apply";
+        let faults = [
+            (self.records.is_some(), "records", "by arrival, every line is a record"),
+            (self.lateness_ms.is_some(), "lateness", no_stamps),
+            (self.delay_ms.is_some(), "delay", no_stamps),
+            (self.timezone.is_some(), "timezone", no_stamps),
+        ];
+        let (_, name, why) = faults.into_iter().find(|(is, _, _)| *is)?;
+        Some((name, why))
+    }
 }
 
 /// A column that groups, and the name it has in the answer.

@@ -60,6 +60,7 @@ const FLAGS = {
   groups_folded: 'more groups than the limit: the rest is folded into “other groups”',
   ambiguous_time: 'the local hour was repeated; its first pass is assumed',
   poisoned: 'a promise of the contract did not hold: values are withheld. Please report it',
+  arrival_time: 'the log has no timestamps: lines count when they were seen to arrive, and cannot be read again',
 };
 
 /** What a flag means. */

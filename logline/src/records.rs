@@ -200,6 +200,20 @@ impl<S: Stamps> RecordReader<S> {
         self.close_open();
     }
 
+    /// For a log of which every line is a record: the last one whose line has ended is whole.
+    pub fn close_ended(&mut self) {
+        if !self.inside_long_line {
+            self.close_open();
+        }
+    }
+
+    /// Gives the open record another stamp, for a line over the limit of which more has come.
+    pub fn restamp_open(&mut self, stamp: i64) {
+        if let Some(open) = &mut self.open {
+            open.stamp = stamp;
+        }
+    }
+
     /// Whether there are bytes behind the last line end: a half line (F4).
     pub fn has_half_line(&self) -> bool {
         let has_bytes = self.zeros(self.filled) < self.filled - self.scan;

@@ -9,18 +9,22 @@
 //! - `generation` tells who was renamed, copied, truncated, removed (F5 to F7); an `archive` is a compressed one, which
 //!   `unpack` pulls and an `inflating` turns into the bytes that were written; `archives` looks at all of them;
 //! - `pull` holds the conversation with the agent; `proof` says when a host is ok for a window (P1 to P4); `stream`
-//!   ties them together.
+//!   ties them together;
+//! - `arrival` reads a log without timestamps; `listing` takes snapshots and `received` verifies bytes for both.
 
 mod account;
 mod archive;
 mod archives;
+mod arrival;
 mod generation;
 mod inflating;
 mod learn;
+mod listing;
 mod losses;
 mod proof;
 mod pull;
 mod reading;
+mod received;
 mod stream;
 mod unpack;
 
@@ -28,7 +32,8 @@ use crate::plan::Plan;
 use crate::protocol::{CellVersion, HostReport, KeptProfile, TaskId};
 use crate::verdict::HostState;
 use agent::protocol::{Answer, RangeEnd, RangeRequest, RequestBody};
-use configs::monitor::Monitor;
+use arrival::Arrival;
+use configs::monitor::{ARRIVAL, Monitor};
 use logline::boundary::Boundary;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -92,6 +97,13 @@ pub struct InputKey {
     pub records: Option<Boundary>,
 }
 
+impl InputKey {
+    /// Whether records are stamped by when they were seen to arrive.
+    fn is_by_arrival(&self) -> bool {
+        self.timestamp.as_deref() == Some(ARRIVAL)
+    }
+}
+
 /// A monitor's interest in an input.
 #[derive(Debug, Clone)]
 pub struct Subscription {
@@ -142,12 +154,15 @@ pub struct Pulled {
 pub struct Input {
     key: InputKey,
     streams: Vec<Stream>,
+    /// In the streams' place, if records are stamped by their arrival.
+    arrival: Option<Box<Arrival>>,
 }
 
 impl Input {
     /// An input that nobody is interested in yet.
     pub fn new(key: InputKey) -> Self {
         Self {
+            arrival: key.is_by_arrival().then(|| Box::new(Arrival::new())),
             key,
             streams: Vec::new(),
         }
@@ -161,6 +176,9 @@ impl Input {
     /// Adds a monitor's interest. One that is there already changes: its epoch and its last window in place, anything
     /// else by beginning anew.
     pub fn subscribe(&mut self, subscription: Subscription) {
+        if let Some(arrival) = &mut self.arrival {
+            return arrival.subscribe(subscription);
+        }
         for stream in &mut self.streams {
             if stream.renew(&subscription) {
                 return;
@@ -175,19 +193,25 @@ impl Input {
 
     /// Ends a monitor's interest.
     pub fn unsubscribe(&mut self, id: &TaskId) {
+        if let Some(arrival) = &mut self.arrival {
+            arrival.unsubscribe(id);
+        }
         self.streams.iter_mut().for_each(|stream| stream.unsubscribe(id));
         self.streams.retain(|stream| !stream.subscribed.is_empty());
     }
 
     /// Whether nobody is interested.
     pub fn is_idle(&self) -> bool {
-        self.streams.is_empty()
+        self.streams.is_empty() && self.arrival.as_ref().is_none_or(|arrival| arrival.is_idle())
     }
 
     /// One pull: a snapshot, the bytes that are new, what they count and what they prove. `now_ns` is the caller's
     /// clock, for windows of a host that can't be asked. It never fails: what went wrong is in the verdicts.
     pub async fn pull<P: Port>(&mut self, port: &mut P, now_ns: i64) -> Pulled {
         let mut pulled = Pulled::default();
+        if let Some(arrival) = &mut self.arrival {
+            arrival.pull(&self.key, port, now_ns, &mut pulled).await;
+        }
         let mut learned = Vec::new();
         for stream in &mut self.streams {
             stream.inherited = std::mem::take(&mut learned);
@@ -212,11 +236,15 @@ impl Input {
     /// The store has these cells, by window, generation and version: what can't change any more is forgotten.
     pub fn acked(&mut self, id: &TaskId, cells: &[(i64, u64, CellVersion)]) {
         self.streams.iter_mut().for_each(|stream| stream.acked(id, cells));
+        if let Some(arrival) = &mut self.arrival {
+            arrival.acked(id, cells);
+        }
     }
 
     /// Bytes held in windows, about.
     pub fn held_bytes(&self) -> usize {
-        self.streams.iter().map(Stream::held_bytes).sum()
+        let arrival = self.arrival.as_ref().map_or(0, |arrival| arrival.held_bytes());
+        arrival + self.streams.iter().map(Stream::held_bytes).sum::<usize>()
     }
 
     /// Streams of bytes that are read at the moment: one, if all monitors share it.
@@ -243,6 +271,10 @@ const REREAD_PULLS_MAX: usize = 4096;
 /// what was found. The same code as streaming, in a stream of its own: so both give the same.
 pub async fn reread<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, now_ns: i64) -> HostReport {
     let host = subscription.host.clone();
+    if key.is_by_arrival() {
+        // When bytes came is known only to who saw them come: there is nothing to read again, and nothing new to say.
+        return HostReport::silent(host);
+    }
     let mut stream = Stream::isolated(subscription);
     let mut report: Option<HostReport> = None;
     for _ in 0..REREAD_PULLS_MAX {

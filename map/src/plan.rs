@@ -131,6 +131,9 @@ pub struct Shape {
     pub answer_groups: usize,
     /// Whether there is a filter, so that fewer records may be selected than counted.
     pub is_filtered: bool,
+    /// Whether records are stamped by when they were seen to arrive, so that no value can be read again.
+    #[serde(default)]
+    pub is_by_arrival: bool,
 }
 
 impl Shape {
@@ -157,6 +160,8 @@ pub struct Plan {
     pub fields: Vec<String>,
     /// Which records count.
     pub filter: Option<Node>,
+    /// As in [`Shape::is_by_arrival`].
+    pub is_by_arrival: bool,
     /// States of a group.
     pub states: Vec<StatePlan>,
     /// Their kinds, shared by all windows.
@@ -208,6 +213,7 @@ impl Plan {
             fields: builder.columns.fields,
             columns: builder.columns.sources,
             filter,
+            is_by_arrival: monitor.is_by_arrival(),
             kinds: builder.states.iter().map(|state| state.kind).collect(),
             states: builder.states,
             outputs,
@@ -236,6 +242,7 @@ impl Plan {
             outputs: self.outputs.clone(),
             answer_groups: self.answer_groups,
             is_filtered: self.filter.is_some(),
+            is_by_arrival: self.is_by_arrival,
         }
     }
 }

@@ -11,6 +11,7 @@ mod rates;
 mod sample;
 
 pub use input::SystemInput;
+pub(crate) use input::implausible;
 
 use configs::monitor::Monitor;
 

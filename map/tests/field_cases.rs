@@ -170,6 +170,24 @@ fn carriage_returns_nuls_and_bytes_that_are_no_text_are_values_like_others() {
 }
 
 #[test]
+fn records_that_end_in_nul_are_refused_and_never_waited_for() {
+    let mut scene = scene("app.log");
+    let records: Vec<String> = (0..9)
+        .map(|at| format!("{} op=a\0", stamp(START_NS + at * S)))
+        .collect();
+    scene.append("app.log", &records.concat());
+    at(&mut scene, 30);
+    assert_eq!(
+        state(&scene, 0),
+        Some(HostState::Unstamped),
+        "{:?}",
+        scene.kept.verdicts
+    );
+    let why = scene.kept.verdicts.iter().find_map(|run| run.detail.as_deref());
+    assert!(why.is_some_and(|why| why.contains("NUL")), "{why:?}");
+}
+
+#[test]
 fn a_time_of_modification_that_stands_still_hides_no_growth() {
     let mut scene = scene("app.log");
     for seconds in 0..4 {

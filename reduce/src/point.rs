@@ -29,6 +29,8 @@ pub enum Flag {
     AmbiguousTime,
     /// A promise of the contract did not hold for this window: its values are withheld. Please report it.
     Poisoned,
+    /// Records count at the time at which they were seen to arrive: no value can be read again.
+    ArrivalTime,
 }
 
 /// The part of a window that all its points repeat (M3).

@@ -167,6 +167,7 @@ fn merge(shape: &Shape, partials: &[Arc<WindowPartial>], ambiguous: bool, profil
         (is_folded, Flag::GroupsFolded),
         (ambiguous, Flag::AmbiguousTime),
         (!publish::is_sound(shape, &shown), Flag::Poisoned),
+        (shape.is_by_arrival, Flag::ArrivalTime),
     ];
     Merged {
         records: shown.records,

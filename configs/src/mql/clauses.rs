@@ -523,7 +523,8 @@ pub(super) fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
         .map(first)
         .or_else(|| clauses.filter.as_ref().and_then(app_of).map(str::to_owned));
     let range = range(clauses.since, clauses.from_to);
-    Ok(Monitor {
+    let stamped = clauses.timestamp.as_ref().map_or(0..0, |(_, span)| span.clone());
+    let monitor = Monitor {
         name: QUERY_NAME.to_owned(),
         tenant: None,
         app,
@@ -547,7 +548,14 @@ pub(super) fn monitor(clauses: Clauses) -> Result<Monitor, Mistake> {
             bytes_per_s: None,
         },
         range,
-    })
+    };
+    match monitor.arrival_fault() {
+        Some((name, why)) => Err(Mistake::new(
+            stamped,
+            format!("with `timestamp 'arrival'`, leave out `{name}`: {why}"),
+        )),
+        None => Ok(monitor),
+    }
 }
 
 /// The stretch of time that is asked for.

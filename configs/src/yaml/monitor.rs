@@ -46,7 +46,7 @@ pub(super) fn monitor(raw: &RawMonitor, reading: &mut Reading, document: Range<u
             reading,
         );
     }
-    Monitor {
+    let monitor = Monitor {
         name,
         tenant: reading.optional_name(&raw.tenant),
         app: reading.optional_name(&raw.app).or_else(|| {
@@ -80,7 +80,12 @@ pub(super) fn monitor(raw: &RawMonitor, reading: &mut Reading, document: Range<u
         },
         limits: limits(&raw.limits, reading),
         range: TimeRange::default(),
+    };
+    if let (Some((name, why)), Some((_, span))) = (monitor.arrival_fault(), raw.timestamp.given()) {
+        let mistake = Mistake::new(span, format!("with `timestamp: arrival`, leave out `{name}`"));
+        reading.note(mistake.hint(why));
     }
+    monitor
 }
 
 fn log(raw: &Field<String>, reading: &mut Reading) -> Option<String> {

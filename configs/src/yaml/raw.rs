@@ -76,7 +76,8 @@ pub(super) struct RawMonitor {
     pub(super) grace: Field<String>,
     /// Zone of stamps that have none in the line: Asia/Shanghai, or +08:00. Default: the host's.
     pub(super) timezone: Field<String>,
-    /// A timestamp format that overrides detection.
+    /// A timestamp format that overrides detection; `arrival` counts the lines of a log without timestamps when they
+    /// are seen to arrive.
     pub(super) timestamp: Field<String>,
     /// The log's encoding, where its bytes don't tell: gbk, gb18030, latin1, or another name of the WHATWG's list.
     /// Default: UTF-8, or UTF-16 where that is found.

@@ -3,27 +3,28 @@
 use super::account::Account;
 use super::generation::{Held, Likeness, Moment};
 use super::learn::{Circumstances, Learned, zone_of_host};
+use super::listing::in_the_way;
 use super::proof::Condition;
 use super::reading::Reading;
 use super::stream::{Stream, Subscribed};
-use super::{InputKey, Port, PortError, Pulled, origin};
+use super::{InputKey, Port, PortError, Pulled, Subscription, origin};
 use crate::engine::{Counter, Input as EngineInput, Labels};
 use crate::protocol::TaskId;
 use crate::verdict::HostState;
 use agent::profile::StampZone;
 use agent::protocol::{
     Answer, FindAnswer, FindRequest, Identity, KNOWN_GENERATIONS_MAX, PathProblem, RangeEnd, RangeOutcome,
-    RangeRequest, Refusal, RequestBody, Role, SnapshotAnswer, SnapshotRequest, Stability, TailHash,
+    RangeRequest, RequestBody, Role, SnapshotAnswer, TailHash,
 };
 use configs::log_path::LogPath;
 use logline::stamp::{Format, SAMPLE_BYTES, Zone};
-use logline::text::Encoding;
+use logline::text::{Encoding, NUL_ENDED, ends_in_nul};
 use mutant::Mutant;
 use std::ops::Range;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes of one range: large enough that asking costs little, small enough to stay in the second-level cache.
-const RANGE_BYTES: u64 = 1 << 20;
+pub(super) const RANGE_BYTES: u64 = 1 << 20;
 /// Bytes that one pull may bring; what is left comes with the next one, so that no input starves others.
 const PULL_BYTES_MAX: u64 = 32 << 20;
 /// Files up to this size are read from their beginning: a search would read as much.
@@ -32,8 +33,6 @@ const WHOLE_BYTES_MAX: u64 = 1 << 20;
 pub(super) const SAMPLES_MAX: u64 = 64;
 /// Growth without a stamp after which a new format is looked for, and the host is `unstamped` (F8).
 pub(super) const BARREN_BYTES: u64 = SAMPLE_BYTES as u64;
-/// Listings in a row that did not hold still before that is said.
-const UNSTABLE_MAX: u32 = 3;
 
 /// One pull in progress.
 pub(super) struct Pull<'p, P> {
@@ -62,15 +61,15 @@ impl From<PortError> for Stop {
 }
 
 impl Stop {
-    fn condition(state: HostState, detail: impl Into<String>) -> Self {
+    pub(super) fn condition(state: HostState, detail: impl Into<String>) -> Self {
         Self::Condition((state, Some(detail.into())))
     }
 
-    fn refused(problem: &PathProblem) -> Self {
+    pub(super) fn refused(problem: &PathProblem) -> Self {
         Self::condition(HostState::Denied, problem.to_string())
     }
 
-    fn unexpected() -> Self {
+    pub(super) fn unexpected() -> Self {
         let detail = "the agent answered something else than was asked; run compatible versions";
         Self::condition(HostState::Timeout, detail)
     }
@@ -131,13 +130,7 @@ impl Stream {
     pub(super) async fn read<P: Port>(&mut self, pull: &mut Pull<'_, P>) -> Result<i64, Stop> {
         let answer = self.snapshot(pull).await?;
         let t_ns = answer.t_ns;
-        if let Some(limit) = answer.limits.first() {
-            let detail = format!("more files than are looked at ({limit:?}): name them more closely");
-            return Err(Stop::condition(HostState::OverBudget, detail));
-        }
-        let is_absence = |refusal: &Refusal| matches!(refusal, Refusal::NotFound | Refusal::DanglingLink);
-        let mut problems = answer.problems.iter().chain(&answer.roots);
-        let problem = problems.find(|problem| !is_absence(&problem.refusal)).cloned();
+        let problem = in_the_way(&answer);
         self.zone = zone_of_host(&answer.zone);
         self.origin = origin(answer.instance, &pull.key.pattern);
         let moment = self.begin_moment(t_ns);
@@ -187,40 +180,12 @@ impl Stream {
         }
     }
 
-    /// The input's path, which was checked when its monitor was.
-    fn path(&mut self, key: &InputKey) -> &LogPath {
-        self.path
-            .get_or_insert_with(|| LogPath::parse(&key.pattern).unwrap_or_else(|_| LogPath::plain(&key.pattern)))
-    }
-
     async fn snapshot<P: Port>(&mut self, pull: &mut Pull<'_, P>) -> Result<SnapshotAnswer, Stop> {
         let delay_ns = self.delay_ns(None, self.last_t_ns.unwrap_or(0));
         let margin_ns = self.lateness_ns(None).saturating_add(delay_ns);
-        let request = SnapshotRequest {
-            pattern: self.path(pull.key).glob().to_owned(),
-            dates_from_ns: self.first_asked_ns().saturating_sub(margin_ns),
-            known: self.generations.known(KNOWN_GENERATIONS_MAX),
-        };
-        match pull.port.ask(RequestBody::Snapshot(request)).await? {
-            Answer::Snapshot(mut answer) if matches!(answer.stability, Stability::Stable { .. }) => {
-                self.unstable = 0;
-                let path = self.path(pull.key);
-                answer.generations.retain(|generation| path.has(&generation.family));
-                Ok(answer)
-            }
-            Answer::Snapshot(_) => {
-                self.unstable += 1;
-                match self.unstable {
-                    UNSTABLE_MAX.. => Err(Stop::condition(
-                        HostState::Timeout,
-                        "the log's files change their names too fast to be listed",
-                    )),
-                    _ => Err(Stop::Again),
-                }
-            }
-            Answer::Rejected(error) => Err(Stop::condition(HostState::Denied, error.to_string())),
-            _ => Err(Stop::unexpected()),
-        }
+        let dates_from_ns = self.first_asked_ns().saturating_sub(margin_ns);
+        let known = self.generations.known(KNOWN_GENERATIONS_MAX);
+        self.listing.take(pull, dates_from_ns, known).await
     }
 
     /// Reads one generation as far as the snapshot saw it.
@@ -335,6 +300,10 @@ impl Stream {
             pull.fetch(self, index, from..end, None).await?;
             let lines = whole_lines(&pull.buffer, from);
             if lines.is_empty() {
+                // Lines that are still to end are waited for; these never do.
+                if ends_in_nul(&pull.buffer) {
+                    why.get_or_insert(NUL_ENDED.to_owned());
+                }
                 continue;
             }
             match Learned::from_sample(&pull.buffer[lines.clone()], from + lines.start as u64, &known) {
@@ -622,6 +591,21 @@ pub(super) fn apart(key: u64, identity: Identity) -> u64 {
     hash.digest()
 }
 
+/// What records of a file say of where they came from.
+pub(super) fn labels(subscription: &Subscription, family: &str) -> Labels {
+    let mut labels = subscription.labels.clone();
+    for name in ["path", "file"] {
+        labels.insert(name.to_owned(), family.to_owned());
+    }
+    let path = subscription.monitor.log.as_deref().map(LogPath::parse);
+    labels.extend(
+        path.and_then(Result::ok)
+            .map(|path| path.labels(family))
+            .unwrap_or_default(),
+    );
+    Labels::new(labels)
+}
+
 /// Monitors whose fields can't be cut from this log, and why.
 #[derive(Debug, Default)]
 pub(super) struct Refused(Vec<(TaskId, String)>);
@@ -664,18 +648,8 @@ impl Refused {
             (Some(rule), true) => Some(rule.clone()),
             (None, true) => learned.rule.clone(),
         };
-        let mut labels = subscription.labels.clone();
-        for name in ["path", "file"] {
-            labels.insert(name.to_owned(), family.to_owned());
-        }
-        let path = subscription.monitor.log.as_deref().map(LogPath::parse);
-        labels.extend(
-            path.and_then(Result::ok)
-                .map(|path| path.labels(family))
-                .unwrap_or_default(),
-        );
         let engine = EngineInput {
-            labels: Labels::new(labels),
+            labels: labels(subscription, family),
             lateness_ns: subscribed.lateness_ns(learned),
             generation: learned.key,
             form: learned.form(),

@@ -2,9 +2,9 @@
 
 use super::account::Account;
 use super::learn::Learned;
+use super::received::Received;
 use crate::protocol::TaskId;
-use agent::content::tail_hash_of;
-use agent::protocol::{COPY_HEAD_BYTES, RangeEnd, RangeOutcome, TAIL_BYTES, TailHash};
+use agent::protocol::{COPY_HEAD_BYTES, RangeEnd, TAIL_BYTES, TailHash};
 use logline::boundary::{Boundary, RecordStamps};
 use logline::records::{RecordReader, Start};
 use std::collections::VecDeque;
@@ -18,12 +18,9 @@ pub(super) struct Reading {
     pub(super) learned: Learned,
     pub(super) accounts: Vec<Account>,
     reader: RecordReader<RecordStamps>,
-    /// Bytes before this were received and verified.
-    read_to: u64,
+    received: Received,
     /// Offset of the first byte that is split into lines; what is fetched before it only completes the tail.
     begin: u64,
-    /// The last bytes before `read_to`, at most [`TAIL_BYTES`].
-    tail: Vec<u8>,
     /// The file's first bytes, at most [`COPY_HEAD_BYTES`]; none if reading began elsewhere.
     head: Vec<u8>,
     grown: Grown,
@@ -54,9 +51,8 @@ impl Reading {
         };
         Self {
             reader: RecordReader::new(learned.stamps(), start, begin),
-            read_to: begin.saturating_sub(TAIL_BYTES as u64),
+            received: Received::from(begin.saturating_sub(TAIL_BYTES as u64)),
             begin,
-            tail: Vec::new(),
             head: Vec::new(),
             accounts: Vec::new(),
             grown: Grown::default(),
@@ -70,7 +66,7 @@ impl Reading {
 
     /// Where the next byte is to come from.
     pub(super) fn read_to(&self) -> u64 {
-        self.read_to
+        self.received.read_to()
     }
 
     /// Whether a file that begins with these bytes may be a copy of this one (F6).
@@ -85,46 +81,29 @@ impl Reading {
 
     /// What stands before [`Reading::read_to`], if that is known whole.
     pub(super) fn tail_hash(&self) -> Option<TailHash> {
-        let is_whole = self.tail.len() as u64 >= self.read_to.min(TAIL_BYTES as u64);
-        is_whole.then(|| tail_hash_of(self.read_to, &self.tail))
-    }
-
-    fn tail_with(&self, bytes: &[u8]) -> Vec<u8> {
-        if let Some(from) = bytes.len().checked_sub(TAIL_BYTES) {
-            return bytes[from..].to_vec();
-        }
-        let keep = self.tail.len().min(TAIL_BYTES - bytes.len());
-        [&self.tail[self.tail.len() - keep..], bytes].concat()
+        self.received.tail_hash()
     }
 
     /// Whether bytes that came are what the trailer says the file holds.
     pub(super) fn verifies(&self, bytes: &[u8], end: &RangeEnd) -> bool {
-        let after = self.read_to + bytes.len() as u64;
-        let tail = self.tail_with(bytes);
-        let is_whole = tail.len() as u64 >= after.min(TAIL_BYTES as u64);
-        let same_tail = match end.tail_after {
-            Some(hash) => !is_whole || hash == tail_hash_of(after, &tail),
-            None => false,
-        };
-        end.outcome == RangeOutcome::Unchanged && end.sent == bytes.len() as u64 && same_tail
+        self.received.verifies(bytes, end)
     }
 
     /// Says when the bytes from [`Reading::read_to`] on were written, for stamps that lack their year.
     pub(super) fn written_at(&mut self, seconds: i64) {
-        if let Some(mark) = self.learned.go_on(self.read_to, seconds) {
+        if let Some(mark) = self.learned.go_on(self.read_to(), seconds) {
             self.reader.stamps_mut().add_mark(mark);
         }
     }
 
     /// Takes verified bytes in; how many records were committed, for all accounts together.
     pub(super) fn take(&mut self, bytes: &[u8]) -> u64 {
-        if self.read_to == self.head.len() as u64 && self.begin == 0 {
+        if self.read_to() == self.head.len() as u64 && self.begin == 0 {
             let missing = COPY_HEAD_BYTES.saturating_sub(self.head.len());
             self.head.extend_from_slice(&bytes[..missing.min(bytes.len())]);
         }
-        self.tail = self.tail_with(bytes);
-        let skipped = self.begin.saturating_sub(self.read_to).min(bytes.len() as u64);
-        self.read_to += bytes.len() as u64;
+        let skipped = self.begin.saturating_sub(self.read_to()).min(bytes.len() as u64);
+        self.received.take(bytes);
         let known_to = self.next_record().unwrap_or(self.reader.scanned_to());
         self.reader.push(&bytes[skipped as usize..]);
         self.note_growth(known_to);
@@ -197,7 +176,7 @@ impl Reading {
     /// nothing that they still need was released here.
     pub(super) fn can_adopt(&self, other: &Self) -> bool {
         let needed = |account: &Account| account.next_offset().max(other.first_record());
-        self.read_to == other.read_to
+        self.read_to() == other.read_to()
             && (self.reads_head() || !other.accounts.iter().any(Account::head_waits))
             && other
                 .accounts

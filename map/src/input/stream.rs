@@ -3,13 +3,13 @@
 use super::account::Account;
 use super::generation::{Generation, Generations, Held};
 use super::learn::Learned;
+use super::listing::Listing;
 use super::proof::{Asked, Condition, DelayLearner, Overlay, Proved, Reach, is_ahead, is_behind, prove, verdicts};
 use super::pull::{BARREN_BYTES, Pull, Refused, Stop};
 use super::{InputKey, Port, Pulled, Subscription};
 use crate::protocol::{Cell, CellVersion, HostReport, KeptProfile, PROFILES_MAX, TaskId};
 use crate::verdict::{HostState, VerdictRun};
 use agent::profile::StampZone;
-use configs::log_path::LogPath;
 use configs::monitor::Absent;
 use logline::stamp::Zone;
 use std::collections::BTreeMap;
@@ -87,10 +87,7 @@ pub(super) struct Stream {
     pub(super) origin: u64,
     /// The host's zone, as it said last.
     pub(super) zone: Option<(Zone, StampZone)>,
-    /// The input's path, read at its first pull.
-    pub(super) path: Option<LogPath>,
-    /// Listings in a row that did not hold still.
-    pub(super) unstable: u32,
+    pub(super) listing: Listing,
     pub(super) refused: Refused,
     attempt: u64,
     /// What another stream of the same input has learned: profiles are the input's, not the stream's.
@@ -110,8 +107,7 @@ impl Stream {
             last_t_ns: None,
             origin: 0,
             zone: None,
-            path: None,
-            unstable: 0,
+            listing: Listing::default(),
             refused: Refused::default(),
             attempt: 0,
             inherited: Vec::new(),

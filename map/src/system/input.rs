@@ -407,7 +407,7 @@ fn no_answer(detail: String) -> PortError {
 }
 
 /// A host whose clock is off (P4).
-fn implausible(skew_ns: i64) -> Option<PortError> {
+pub(crate) fn implausible(skew_ns: i64) -> Option<PortError> {
     if SKEW_NS.contains(&skew_ns) {
         return None;
     }

@@ -206,7 +206,7 @@ impl Scene {
         let key = InputKey {
             address: "h:1".into(),
             pattern: format!("{base}/{pattern}"),
-            timestamp: None,
+            timestamp: subscription.monitor.timestamp.clone(),
             timezone: None,
             encoding: subscription.monitor.encoding.clone(),
             records: subscription.monitor.records.clone(),
@@ -237,6 +237,18 @@ impl Scene {
         let mut input = Input::new(self.input.key().clone());
         input.subscribe(self.subscription.clone());
         (self.input, self.kept) = (input, Kept::default());
+    }
+
+    /// Another Map in the place of this one, after what was proved so far: what the Reduce keeps, it keeps.
+    pub fn take_over(&mut self, proved_ns: i64) {
+        let subscription = Subscription {
+            proved_ns,
+            epoch: self.subscription.epoch + 1,
+            ..self.subscription.clone()
+        };
+        let mut input = Input::new(self.input.key().clone());
+        input.subscribe(subscription);
+        self.input = input;
     }
 
     /// The monitor is installed again, by somebody who knows these profiles.

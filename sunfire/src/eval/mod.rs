@@ -218,6 +218,12 @@ fn job<'a>(
 
 /// The profile: learned, or the place of the monitor's own timestamp format.
 fn head(monitor: &Monitor, log: &LogFile<'_>, zone: &Zone, written_seconds: i64) -> Result<Head, Failure> {
+    if monitor.is_by_arrival() {
+        return Err(Failure::configuration(
+            "timestamp: a file does not say when its lines arrived; only a running cluster sees that. Leave \
+             `timestamp: arrival` out, or name the format of the stamps",
+        ));
+    }
     let format = monitor
         .timestamp
         .as_deref()
