@@ -2,8 +2,7 @@
 //!
 //! Questions and answers go by messages ([`AgentProtocol`]); the bytes of a range go by the bulk lane
 //! ([`RangeProtocol`]), from the page cache to the socket. Who may ask what is decided here, by the role that the
-//! handshake proved: a Map may ask everything, the console may list folders and ask how the agent is confined, nobody
-//! else anything.
+//! handshake proved: a Map may ask everything, nobody else anything. What people browse goes by a Map too.
 
 use std::fs::File;
 use std::io;
@@ -11,14 +10,14 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lika::bulk::{self, BulkProtocol, BulkSettings, BulkSource, ByteRate, FileRange, SentRange, Transfer};
+use lika::bulk::{self, BulkProtocol, BulkSettings, BulkSource, FileRange, Pace, SentRange, Transfer};
 use lika::node::{Call, Handler, Protocol, Refusal, Server, ServerBuilder, Settings};
 use lika::seam::{Clock, Network, Randomness};
 use lika::wire::{Identity, Peer};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::protocol::{Answer, PROTOCOL_VERSION, RangeEnd, RangeRequest, Request, RequestBody};
+use crate::protocol::{Answer, PROTOCOL_VERSION, PreviewAnswer, RangeEnd, RangeRequest, Request, RequestBody};
 use crate::ranges::RangePlan;
 use crate::service::{Agent, Served};
 use crate::snapshot::HostClock;
@@ -28,11 +27,13 @@ use crate::work::{FileWork, PerPeer};
 pub const ROLE: &str = "agent";
 /// The role that pulls.
 pub const ROLE_MAP: &str = "map";
-/// The role that shows people the folders of a host.
-pub const ROLE_CONSOLE: &str = "console";
 /// What both ends take for the token where there is none: a loopback listener that anybody on its host may ask.
 /// It is no secret, and a listener beyond loopback is refused it.
 pub const OPEN_TOKEN: &str = "sunfire: open on loopback";
+
+/// Folders listed and files previewed at a time for one peer: a folder that hangs must not hold all of the file work
+/// that this peer's pulls need.
+const BROWSING_PER_PEER_MAX: usize = 1;
 
 /// Questions and answers. A question for [`RequestBody::Range`] is declined here: it goes by [`RangeProtocol`].
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Protocol for AgentProtocol {
     const NAME: &'static str = "agent";
     const VERSIONS: (u16, u16) = (PROTOCOL_VERSION, PROTOCOL_VERSION);
     const SERVER_ROLE: &'static str = ROLE;
-    const CLIENT_ROLES: &'static [&'static str] = &[ROLE_MAP, ROLE_CONSOLE];
+    const CLIENT_ROLES: &'static [&'static str] = &[ROLE_MAP];
 }
 
 /// The bytes of ranges: one range a transfer, or none where the head says so; the tail is the trailer of the range.
@@ -101,8 +102,10 @@ pub struct Limits {
     pub request_deadline: Duration,
     /// The longest time for one range: it holds a file open, whose space a rotation could not free.
     pub transfer_deadline: Duration,
-    /// Bytes per second that all ranges together may take; `None` for as fast as it goes.
+    /// Bytes of log per second that all peers together may take; `None` for as fast as it goes.
     pub bytes_per_second_max: Option<NonZeroU64>,
+    /// Bytes of log per second that one peer may take, over all of its connections.
+    pub bytes_per_second_per_peer_max: Option<NonZeroU64>,
 }
 
 impl Default for Limits {
@@ -120,6 +123,7 @@ impl Default for Limits {
             request_deadline: Duration::from_secs(300),
             transfer_deadline: Duration::from_secs(3600),
             bytes_per_second_max: None,
+            bytes_per_second_per_peer_max: None,
         }
     }
 }
@@ -148,15 +152,19 @@ pub async fn listen(
         requests_max: limits.requests_per_connection_max,
         ..Settings::default()
     };
+    let pace = Pace::new(limits.bytes_per_second_per_peer_max, limits.bytes_per_second_max);
     let bulk_settings = BulkSettings {
         transfer_deadline: limits.transfer_deadline,
-        rate_max: limits.bytes_per_second_max.map(ByteRate::per_second),
+        pace: pace.clone(),
         ..BulkSettings::default()
     };
     let work = Arc::new(FileWork::new(limits.file_work_max, limits.file_work_per_peer_max));
     let questions = Questions {
         agent: Arc::clone(&agent),
         work: Arc::clone(&work),
+        browsing: PerPeer::new(BROWSING_PER_PEER_MAX),
+        pace,
+        clock: clock.clone(),
     };
     let ranges = Ranges {
         agent,
@@ -170,36 +178,44 @@ pub async fn listen(
         .await
 }
 
-/// Whether a role may ask this. Roles that may ask nothing do not get past the handshake.
-fn may_ask(role: &str, body: &RequestBody) -> bool {
-    match body {
-        RequestBody::List(_) | RequestBody::Status => role == ROLE_MAP || role == ROLE_CONSOLE,
-        RequestBody::Snapshot(_) | RequestBody::Find(_) | RequestBody::Range(_) | RequestBody::System => {
-            role == ROLE_MAP
-        }
-    }
-}
-
 struct Questions {
     agent: Arc<Agent>,
     work: Arc<FileWork>,
+    /// A turn for what people browse.
+    browsing: PerPeer,
+    pace: Pace,
+    clock: Clock,
 }
 
 impl Handler<AgentProtocol> for Questions {
     async fn handle(&self, request: Request, call: &mut Call<AgentProtocol>) -> Result<Answer, Refusal> {
         let peer = call.peer().clone();
-        if !may_ask(&peer.role, &request.body) {
-            let why = format!("the role {} may not ask this of an agent; ask by a map", peer.role);
-            return Err(Refusal::Declined(why));
-        }
         if matches!(request.body, RequestBody::Range(_)) {
             return Err(Refusal::Declined(
                 "a range goes by the bulk lane; fetch it there".to_owned(),
             ));
         }
         let agent = Arc::clone(&self.agent);
-        match self.work.run(&peer, move || agent.serve(request)).await? {
-            Served::Answer(answer) => Ok(answer),
+        let turn = match request.body {
+            RequestBody::List(_) | RequestBody::Preview(_) => {
+                let turn = self.browsing.of(&peer).acquire_owned().await;
+                Some(turn.map_err(|_closed| Refusal::Stopping)?)
+            }
+            _ => None,
+        };
+        let serve = move || {
+            let served = agent.serve(request);
+            drop(turn);
+            served
+        };
+        match self.work.run(&peer, serve).await? {
+            Served::Answer(answer) => {
+                if let Answer::Preview(PreviewAnswer::Bytes(preview)) = &answer {
+                    let pace = self.pace.of(&peer, self.clock.monotonic());
+                    pace.take(preview.bytes.len() as u64, &self.clock).await;
+                }
+                Ok(answer)
+            }
             Served::Range(_) => Err(Refusal::Failed("a question was answered with bytes".to_owned())),
         }
     }

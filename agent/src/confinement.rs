@@ -78,6 +78,18 @@ impl Confinement {
         Confinement::read(open_way, Landlock::Off, Seccomp::Off)
     }
 
+    /// What keeps it in, in two words at most: `landlock+seccomp`, or `off`.
+    pub fn short(&self) -> String {
+        let landlock = matches!(self.landlock, Landlock::InForce { .. }).then_some("landlock");
+        let seccomp = matches!(self.seccomp, Seccomp::InForce).then_some("seccomp");
+        let there: Vec<&str> = landlock.into_iter().chain(seccomp).collect();
+        if there.is_empty() {
+            "off".to_owned()
+        } else {
+            there.join("+")
+        }
+    }
+
     /// What is missing of a whole sandbox, if anything is.
     pub fn missing(&self) -> Option<String> {
         let landlock = match &self.landlock {
@@ -140,7 +152,7 @@ mod tests {
             user_id: 7,
             capabilities: vec!["dac_read_search".to_owned()],
         };
-        assert_eq!(whole.missing(), None);
+        assert_eq!((whole.missing(), whole.short()), (None, "landlock+seccomp".to_owned()));
         assert_eq!(
             whole.to_string(),
             "landlock ABI 4, seccomp, no new privileges, opens by openat2, user 7, capabilities dac_read_search"
@@ -148,6 +160,17 @@ mod tests {
         let landlock = Landlock::Missing("not built in".to_owned());
         let part = Confinement { landlock, ..whole };
         assert_eq!(part.missing().as_deref(), Some("no landlock (not built in)"));
+        assert_eq!(
+            (
+                part.short(),
+                Confinement {
+                    seccomp: Seccomp::Off,
+                    ..part.clone()
+                }
+                .short()
+            ),
+            ("seccomp".to_owned(), "off".to_owned())
+        );
         assert!(part.to_string().starts_with("NO landlock (not built in), seccomp, "));
     }
 

@@ -106,6 +106,11 @@ pub fn confine(roots: &Roots, wanted: Wanted<'_>) -> Result<Confinement, GuardEr
     }
 }
 
+/// The name of the user that this process is, if the host knows one. A confined process may not ask.
+pub fn user_name() -> Option<String> {
+    user::name()
+}
+
 /// Makes sure that no thread would stay free.
 ///
 /// # Errors

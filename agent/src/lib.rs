@@ -16,6 +16,7 @@
 
 pub mod binding;
 pub mod bisect;
+mod browse;
 pub mod confinement;
 pub mod content;
 pub mod generations;

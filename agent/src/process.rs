@@ -21,6 +21,7 @@ use crate::binding::{self, Limits, OPEN_TOKEN, ROLE};
 use crate::confinement::{Confinement, Landlock};
 use crate::guard::{self, GuardError, Wanted};
 use crate::profile::LoglineStamps;
+use crate::protocol::StatusLimits;
 use crate::roots::{HardLinks, Roots, RootsError};
 use crate::service::Agent;
 
@@ -139,13 +140,15 @@ pub fn run(node: &AgentNode, ready: impl FnOnce(Started<'_>)) -> Result<(), Proc
         let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
         // Nothing is awaited between here and the sandbox, so nobody is answered and no thread made before it.
         let (agent, server) = listen(node, &limits, clock).await?;
+        // Nobody may read the list of users once it is confined.
+        let user = node.user.clone().or_else(guard::user_name);
         let confinement = confine(node, &agent)?;
         let replaced = watch_roots(&agent, &confinement);
         ready(Started {
             address: server.local_address(),
             confinement: &confinement,
         });
-        agent.confined(confinement);
+        agent.confined(confinement, user);
         let ended = tokio::select! {
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
@@ -224,7 +227,13 @@ async fn listen(node: &AgentNode, limits: &Limits, clock: Clock) -> Result<(Arc<
     })?;
     let agent = Agent::new(roots, Arc::new(clock.clone()), Arc::new(LoglineStamps));
     // 0 would say that there is none.
-    let agent = Arc::new(agent.with_instance(randomness.below(u64::MAX) + 1));
+    let agent = match node.browse.as_slice() {
+        [] => agent,
+        // Whatever pulls may do, nobody is shown a foreign file that is linked to here.
+        folders => agent.with_browsing(Roots::open(folders, HardLinks::Refuse).map_err(ProcessError::Roots)?),
+    };
+    let agent = agent.with_instance(randomness.below(u64::MAX) + 1);
+    let agent = Arc::new(agent.with_limits(status_limits(limits)));
     let identity = Identity {
         role: ROLE.to_owned(),
         node: node.host.clone(),
@@ -253,7 +262,18 @@ pub fn limits_of(node: &AgentNode) -> Limits {
         connections_max: count(node.limits.connections, default.connections_max),
         pulls_per_peer_max: count(node.limits.pulls_per_peer, default.pulls_per_peer_max),
         bytes_per_second_max: node.limits.bytes_per_second.and_then(NonZeroU64::new),
+        bytes_per_second_per_peer_max: node.limits.bytes_per_second_per_peer.and_then(NonZeroU64::new),
         ..default
+    }
+}
+
+/// The bounds that a status tells.
+fn status_limits(limits: &Limits) -> StatusLimits {
+    StatusLimits {
+        connections: limits.connections_max as u64,
+        pulls_per_peer: limits.pulls_per_peer_max as u64,
+        bytes_per_second: limits.bytes_per_second_max.map(NonZeroU64::get),
+        bytes_per_second_per_peer: limits.bytes_per_second_per_peer_max.map(NonZeroU64::get),
     }
 }
 

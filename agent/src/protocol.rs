@@ -4,9 +4,15 @@
 //! file whose name is not UTF-8, or holds control characters, is reported as [`Refusal::HostileName`], never skipped.
 //! Every "why" is a closed enum, so that a Map can turn each into a host state without reading prose.
 
+mod browse;
+
+pub use browse::{
+    FolderEntry, ListAnswer, ListRequest, Preview, PreviewAnswer, PreviewFrom, PreviewRequest, RootStatus,
+    StatusAnswer, StatusLimits,
+};
+
 use serde::{Deserialize, Serialize};
 
-use crate::confinement::Confinement;
 use crate::profile::StampProfile;
 
 /// Version of these messages; an agent answers a request of another version with [`RequestError::Version`].
@@ -17,8 +23,10 @@ pub const PATH_BYTES_MAX: usize = 4096;
 pub const KNOWN_GENERATIONS_MAX: usize = 4096;
 /// Most bytes one range request may ask for: beyond it a slow peer would pin a descriptor for too long.
 pub const RANGE_BYTES_MAX: u64 = 256 << 20;
-/// Most entries a folder listing answers with.
+/// Most entries one page of a folder's listing answers with: each costs a look at the file.
 pub const FOLDER_ENTRIES_MAX: usize = 10_000;
+/// Most bytes that one preview answers with: it is held in memory, unlike a range.
+pub const PREVIEW_BYTES_MAX: u32 = 256 << 10;
 /// Bytes at the head of a file that its fingerprint covers.
 pub const FINGERPRINT_BYTES: usize = 1024;
 /// Bytes before an offset that a tail hash covers.
@@ -50,6 +58,8 @@ pub enum RequestBody {
     List(ListRequest),
     /// What keeps the agent within its bounds.
     Status,
+    /// Some bytes of one file, for people to look at.
+    Preview(PreviewRequest),
 }
 
 /// The answers, one for each question; bytes of a range go beside, through a [`crate::ranges::RangeSink`].
@@ -68,7 +78,9 @@ pub enum Answer {
     /// The request itself could not be served.
     Rejected(RequestError),
     /// To [`RequestBody::Status`].
-    Status(StatusAnswer),
+    Status(Box<StatusAnswer>),
+    /// To [`RequestBody::Preview`].
+    Preview(PreviewAnswer),
 }
 
 /// Why a request was not served at all.
@@ -101,6 +113,12 @@ pub enum RequestError {
         offset: u64,
         /// Its length.
         bytes: u64,
+    },
+    /// A preview over [`PREVIEW_BYTES_MAX`].
+    #[error("a preview of {bytes} bytes is over the limit of {PREVIEW_BYTES_MAX} bytes: ask in pieces")]
+    PreviewTooLong {
+        /// Its length.
+        bytes: u32,
     },
     /// The pattern cannot be understood.
     #[error("the pattern cannot be used: {why}")]
@@ -602,47 +620,6 @@ pub enum DiskUsage {
     Failed(Refusal),
 }
 
-/// Asks for the names in a folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListRequest {
-    /// The folder.
-    pub path: String,
-}
-
-/// To [`ListRequest`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ListAnswer {
-    /// Its entries, sorted by name, at most [`FOLDER_ENTRIES_MAX`].
-    Entries {
-        /// The names.
-        entries: Vec<FolderEntry>,
-        /// Whether all of them are there.
-        limit: Option<LimitMet>,
-    },
-    /// It can't be listed.
-    Refused(PathProblem),
-}
-
-/// One name in a folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FolderEntry {
-    /// Its name, lossily decoded.
-    pub name: String,
-    /// What it is; links are not followed.
-    pub kind: FileKind,
-    /// Size in bytes, 0 for what is not a regular file.
-    pub size: u64,
-    /// Last modification.
-    pub mtime_ns: i64,
-}
-
-/// To [`RequestBody::Status`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusAnswer {
-    /// What is in force.
-    pub confinement: Confinement,
-}
-
 impl Request {
     /// Checks version and bounds, before anything else looks at the request.
     pub fn validate(&self) -> Result<(), RequestError> {
@@ -675,7 +652,14 @@ impl Request {
                 Ok(())
             }
             RequestBody::System | RequestBody::Status => Ok(()),
-            RequestBody::List(request) => check_path(&request.path),
+            RequestBody::List(request) => {
+                check_path(request.after.as_deref().unwrap_or_default())?;
+                check_path(&request.path)
+            }
+            RequestBody::Preview(request) => match request.length {
+                bytes if bytes > PREVIEW_BYTES_MAX => Err(RequestError::PreviewTooLong { bytes }),
+                _ => check_path(&request.path),
+            },
         }
     }
 }

@@ -172,6 +172,21 @@ impl Roots {
         }
     }
 
+    /// The roots as they are configured, each with why nothing can be opened below it, if so.
+    pub fn states(&self) -> Vec<(String, Option<Refusal>)> {
+        let problems = self.refresh();
+        let state = |root: &Root| {
+            let problem = problems.iter().find(|problem| problem.path == root.configured);
+            let path = if root.configured.is_empty() {
+                "/"
+            } else {
+                &root.configured
+            };
+            (path.to_owned(), problem.map(|problem| problem.refusal.clone()))
+        };
+        self.roots.iter().map(state).collect()
+    }
+
     /// How paths are opened on this kernel.
     pub fn way(&self) -> OpenWay {
         self.way

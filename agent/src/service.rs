@@ -8,14 +8,15 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use crate::bisect::{self, FindError, ReadAt, Target};
+use crate::browse;
 use crate::confinement::Confinement;
 use crate::content::read_at;
 use crate::generations::{Located, open_generation};
-use crate::pattern::{ENTRIES_MAX, FolderName, list_folder};
+use crate::guard;
 use crate::profile::{ProfileError, StampProfile};
 use crate::protocol::{
-    Answer, FOLDER_ENTRIES_MAX, FileKind, FindAnswer, FindRequest, FolderEntry, LimitMet, ListAnswer, ListRequest,
-    PathProblem, Refusal, Request, RequestBody, RequestError, SnapshotRequest, StatusAnswer,
+    Answer, FindAnswer, FindRequest, PathProblem, Refusal, Request, RequestBody, RequestError, RootStatus,
+    SnapshotRequest, StatusAnswer, StatusLimits,
 };
 use crate::ranges::{self, RangePlan};
 use crate::roots::{OpenFile, Roots};
@@ -44,12 +45,16 @@ pub enum Served {
 /// The agent.
 pub struct Agent {
     roots: Roots,
+    /// What people may look at, if that is not all.
+    browsing: Option<Roots>,
     system: Result<SystemSource, Refusal>,
     clock: Arc<dyn HostClock>,
     stamps: Arc<dyn StampReaders>,
     facts: fn() -> HostFacts,
     instance: u64,
-    confinement: OnceLock<Confinement>,
+    limits: StatusLimits,
+    /// What the process was confined to, and its user's name.
+    confined: OnceLock<(Confinement, Option<String>)>,
 }
 
 impl Agent {
@@ -57,24 +62,48 @@ impl Agent {
     pub fn new(roots: Roots, clock: Arc<dyn HostClock>, stamps: Arc<dyn StampReaders>) -> Self {
         Self {
             roots,
+            browsing: None,
             system: SystemSource::open(),
             clock,
             stamps,
             facts: HostFacts::read,
             instance: 0,
-            confinement: OnceLock::new(),
+            limits: StatusLimits::default(),
+            confined: OnceLock::new(),
         }
     }
 
-    /// Remembers what the process was confined to, for its status.
-    pub fn confined(&self, confinement: Confinement) {
-        let _confined_before = self.confinement.set(confinement);
+    /// Remembers what the process was confined to, and the name of its user, for its status.
+    pub fn confined(&self, confinement: Confinement, user: Option<String>) {
+        let _confined_before = self.confined.set((confinement, user));
+    }
+
+    /// The same that shows people no more than what is below these roots, whatever is pulled.
+    pub fn with_browsing(self, roots: Roots) -> Self {
+        let browsing = Some(roots);
+        Self { browsing, ..self }
+    }
+
+    /// What people may look at.
+    fn shown(&self) -> &Roots {
+        self.browsing.as_ref().unwrap_or(&self.roots)
+    }
+
+    /// The same with the bounds that its status tells.
+    pub fn with_limits(self, limits: StatusLimits) -> Self {
+        Self { limits, ..self }
     }
 
     fn status(&self) -> StatusAnswer {
-        let confinement = self.confinement.get().cloned();
+        let confined = self.confined.get().cloned();
+        let (confinement, user) = confined.unwrap_or_else(|| (Confinement::none(self.roots.way()), guard::user_name()));
+        let root = |(path, refusal)| RootStatus { path, refusal };
         StatusAnswer {
-            confinement: confinement.unwrap_or_else(|| Confinement::none(self.roots.way())),
+            confinement,
+            user,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            roots: self.shown().states().into_iter().map(root).collect(),
+            limits: self.limits,
         }
     }
 
@@ -116,8 +145,13 @@ impl Agent {
                 Ok(system) => Answer::System(system.sample(&*self.clock, &self.facts_now())),
                 Err(refusal) => Answer::Rejected(RequestError::SystemSource(refusal.clone())),
             },
-            RequestBody::List(request) => Answer::List(self.list(&request)),
-            RequestBody::Status => Answer::Status(self.status()),
+            RequestBody::List(request) => Answer::List(browse::list(self.shown(), &request)),
+            RequestBody::Preview(request) => {
+                let t_ns = self.clock.now_ns();
+                let zone = self.facts_now().zone_at(t_ns);
+                Answer::Preview(browse::preview(self.shown(), &request, (t_ns, zone)))
+            }
+            RequestBody::Status => Answer::Status(Box::new(self.status())),
         })
     }
 
@@ -160,43 +194,6 @@ impl Agent {
             Ok(Located::Gone) => FindAnswer::Gone,
             Err(refusal) => refused(refusal),
         })
-    }
-
-    fn list(&self, request: &ListRequest) -> ListAnswer {
-        let mut left = ENTRIES_MAX;
-        let listing = match list_folder(&self.roots, &request.path, &mut left) {
-            Ok(listing) => listing,
-            Err(refusal) => {
-                return ListAnswer::Refused(PathProblem {
-                    path: request.path.clone(),
-                    refusal,
-                });
-            }
-        };
-        let too_many = listing.names.len() > FOLDER_ENTRIES_MAX;
-        let entry = |name: FolderName| {
-            let unknown = FolderEntry {
-                name: name.name.clone(),
-                kind: name.kind,
-                size: 0,
-                mtime_ns: 0,
-            };
-            if name.hostile.is_some() || !matches!(name.kind, FileKind::Regular | FileKind::Other) {
-                return unknown;
-            }
-            match self.roots.look(&format!("{}/{}", listing.real_path, name.name)) {
-                Ok(look) => FolderEntry {
-                    size: look.stat.size,
-                    mtime_ns: look.stat.mtime_ns,
-                    ..unknown
-                },
-                Err(_) => unknown,
-            }
-        };
-        ListAnswer::Entries {
-            entries: listing.names.into_iter().take(FOLDER_ENTRIES_MAX).map(entry).collect(),
-            limit: listing.limit.or(too_many.then_some(LimitMet::Entries)),
-        }
     }
 }
 

@@ -13,8 +13,8 @@ use agent::confinement::Landlock;
 use agent::guard::{Wanted, confine};
 use agent::profile::LoglineStamps;
 use agent::protocol::{
-    Answer, Content, Fingerprint, Identity, ListAnswer, ListRequest, PROTOCOL_VERSION, RangeRequest, Request,
-    RequestBody, SnapshotRequest,
+    Answer, Content, Fingerprint, Identity, ListAnswer, ListRequest, PROTOCOL_VERSION, PreviewAnswer, PreviewFrom,
+    PreviewRequest, RangeRequest, Request, RequestBody, SnapshotRequest,
 };
 use agent::roots::{HardLinks, OpenWay, Roots};
 use agent::service::{Agent, Served};
@@ -282,7 +282,20 @@ fn no_question_is_answered_with_anything_from_outside() {
                     assert!(allowed.contains(&plan.file().stat.identity.inode), "{path:?}");
                 }
             }
-            let listed = ask(RequestBody::List(ListRequest { path: path.clone() }));
+            for from in [PreviewFrom::Offset(0), PreviewFrom::End] {
+                let request = PreviewRequest {
+                    path: path.clone(),
+                    identity: None,
+                    from,
+                    length: 100,
+                };
+                if let Served::Answer(Answer::Preview(PreviewAnswer::Bytes(preview))) =
+                    ask(RequestBody::Preview(request))
+                {
+                    assert!(allowed.contains(&preview.identity.inode), "{path:?}");
+                }
+            }
+            let listed = ask(RequestBody::List(ListRequest::of(path.clone())));
             if let Served::Answer(Answer::List(ListAnswer::Entries { entries, .. })) = listed {
                 let inside = path.contains("/logs") && entries.iter().any(|entry| entry.name == "app.log");
                 assert!(inside, "{path:?} lists {entries:?}");

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use agent::profile::{ProfileError, StampProfile, StampZone};
 use agent::protocol::{
-    Answer, FileKind, FindAnswer, FindRequest, Fingerprint, HintVerdict, Identity, KNOWN_GENERATIONS_MAX,
-    KnownGeneration, ListAnswer, ListRequest, PATH_BYTES_MAX, PROTOCOL_VERSION, PathProblem, RANGE_BYTES_MAX,
-    RangeRequest, Refusal, Request, RequestBody, RequestError, SnapshotRequest, StartProof, TailHash,
+    Answer, Compression, FileKind, FindAnswer, FindRequest, Fingerprint, HintVerdict, Identity, KNOWN_GENERATIONS_MAX,
+    KnownGeneration, ListAnswer, ListRequest, PATH_BYTES_MAX, PREVIEW_BYTES_MAX, PROTOCOL_VERSION, PathProblem,
+    PreviewAnswer, PreviewFrom, PreviewRequest, RANGE_BYTES_MAX, RangeRequest, Refusal, Request, RequestBody,
+    RequestError, RootStatus, SnapshotRequest, StartProof, TailHash, ZoneName,
 };
 use agent::roots::{HardLinks, Roots};
 use agent::service::{Agent, Served, StampReader, StampReaders};
@@ -157,7 +158,7 @@ fn requests_beyond_the_bounds_are_rejected() {
         bytes: PATH_BYTES_MAX + 1,
     };
     scene.check_rejected(RequestBody::Snapshot(snapshot_of(long.clone())), too_long.clone());
-    scene.check_rejected(RequestBody::List(ListRequest { path: long.clone() }), too_long.clone());
+    scene.check_rejected(RequestBody::List(ListRequest::of(long.clone())), too_long.clone());
     scene.check_rejected(find(long.clone(), NOBODY, "decimal"), too_long.clone());
     let tail = TailHash { offset: 0, hash: 0 };
     let known = KnownGeneration {
@@ -234,23 +235,39 @@ fn listing_a_folder() {
     fs::create_dir(scene.path("sub")).expect("folder");
     fs::write(scene.path("b.log"), "four").expect("write");
     std::os::unix::fs::symlink("/etc/passwd", scene.path("a-link")).expect("link");
-    let list = |path: &str| match scene.ask(RequestBody::List(ListRequest { path: path.to_owned() })) {
+    let list = |path: &str| match scene.ask(RequestBody::List(ListRequest::of(path.to_owned()))) {
         Answer::List(answer) => answer,
         other => panic!("{other:?}"),
     };
-    let ListAnswer::Entries { entries, limit: None } = list(&scene.base) else {
+    std::os::unix::fs::symlink("b.log", scene.path("c-link")).expect("link");
+    let ListAnswer::Entries {
+        entries,
+        limit: None,
+        more: false,
+    } = list(&scene.base)
+    else {
         panic!("not listed")
     };
     let found: Vec<_> = entries
         .iter()
-        .map(|entry| (entry.name.as_str(), entry.kind, entry.size))
+        .map(|entry| {
+            (
+                entry.name.as_str(),
+                entry.kind,
+                entry.size,
+                entry.leads_to,
+                entry.refusal.clone(),
+            )
+        })
         .collect();
     let expected = [
-        ("a-link", FileKind::Link, 0),
-        ("b.log", FileKind::Regular, 4),
-        ("sub", FileKind::Folder, 0),
+        ("a-link", FileKind::Link, 0, None, Some(Refusal::OutsideRoots)),
+        ("b.log", FileKind::Regular, 4, None, None),
+        ("c-link", FileKind::Link, 4, Some(FileKind::Regular), None),
+        ("sub", FileKind::Folder, 0, None, None),
     ];
     assert_eq!(found, expected);
+    assert!(entries.iter().all(|entry| entry.name == "a-link" || entry.mtime_ns > 0));
     let refused = |path: &str, expected: Refusal| {
         let problem = PathProblem {
             path: path.to_owned(),
@@ -263,6 +280,154 @@ fn listing_a_folder() {
     refused(&scene.path("b.log"), Refusal::WrongKind(FileKind::Regular));
     refused(&scene.path("missing"), Refusal::NotFound);
     refused(&scene.path("a-link"), Refusal::OutsideRoots);
+}
+
+/// A folder in pages of two names is the folder, also where two names look the same.
+#[test]
+fn a_folder_is_listed_in_pages() {
+    use std::os::unix::ffi::OsStrExt;
+    let scene = Scene::new();
+    let names: [&[u8]; 6] = [b"a", b"b", b"c", b"d\xff", b"d\xfe", b"e"];
+    for name in names {
+        let name = std::ffi::OsStr::from_bytes(name);
+        fs::write(std::path::Path::new(&scene.base).join(name), "x").expect("write");
+    }
+    let (mut after, mut pages) = (None, Vec::new());
+    loop {
+        let path = scene.base.clone();
+        let most = Some(2);
+        let Answer::List(ListAnswer::Entries { entries, more, .. }) =
+            scene.ask(RequestBody::List(ListRequest { path, after, most }))
+        else {
+            panic!("not listed")
+        };
+        after = entries.last().map(|entry| entry.name.clone());
+        pages.push(entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>());
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(pages, [vec!["a", "b"], vec!["c", "d\u{fffd}", "d\u{fffd}"], vec!["e"]]);
+}
+
+#[test]
+fn some_bytes_of_a_file_are_looked_at() {
+    let scene = Scene::new();
+    fs::write(scene.path("a.log"), "0123456789").expect("write");
+    fs::write(scene.path("b.log.gz"), "x").expect("write");
+    let preview = |name: &str, from, length, identity| {
+        let path = scene.path(name);
+        match scene.ask(RequestBody::Preview(PreviewRequest {
+            path,
+            identity,
+            from,
+            length,
+        })) {
+            Answer::Preview(answer) => answer,
+            other => panic!("{other:?}"),
+        }
+    };
+    let bytes = |from, length| match preview("a.log", from, length, None) {
+        PreviewAnswer::Bytes(preview) => (
+            preview.offset,
+            String::from_utf8(preview.bytes).expect("ASCII"),
+            preview.size,
+        ),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(bytes(PreviewFrom::Offset(0), 4), (0, "0123".to_owned(), 10));
+    assert_eq!(bytes(PreviewFrom::Offset(8), 4), (8, "89".to_owned(), 10));
+    assert_eq!(bytes(PreviewFrom::Offset(99), 4), (10, String::new(), 10));
+    assert_eq!(bytes(PreviewFrom::End, 3), (7, "789".to_owned(), 10));
+    assert_eq!(
+        bytes(PreviewFrom::End, PREVIEW_BYTES_MAX),
+        (0, "0123456789".to_owned(), 10)
+    );
+    assert_eq!(
+        preview("a.log", PreviewFrom::End, 1, Some(NOBODY)),
+        PreviewAnswer::Changed
+    );
+    let refused = preview("gone.log", PreviewFrom::End, 1, None);
+    assert!(matches!(refused, PreviewAnswer::Refused(problem) if problem.refusal == Refusal::NotFound));
+    let PreviewAnswer::Bytes(packed) = preview("b.log.gz", PreviewFrom::End, 9, None) else {
+        panic!("not shown")
+    };
+    assert_eq!(
+        (packed.compression, packed.zone.name),
+        (Compression::Gzip, ZoneName::Iana("UTC".to_owned()))
+    );
+    let request = PreviewRequest {
+        path: scene.path("a.log"),
+        identity: None,
+        from: PreviewFrom::End,
+        length: PREVIEW_BYTES_MAX + 1,
+    };
+    let bytes = request.length;
+    scene.check_rejected(RequestBody::Preview(request), RequestError::PreviewTooLong { bytes });
+}
+
+/// What is pulled may be more than what people are shown.
+#[test]
+fn people_are_shown_no_more_than_they_may_look_at() {
+    let scene = Scene::new();
+    fs::create_dir(scene.path("shown")).expect("folder");
+    fs::write(scene.path("shown/a.log"), "a").expect("write");
+    fs::write(scene.path("hidden.log"), "h").expect("write");
+    let shown = Roots::open(&[scene.path("shown")], HardLinks::Refuse).expect("roots");
+    let scene = Scene {
+        agent: scene.agent.with_browsing(shown),
+        ..scene
+    };
+    let listed = |path: &str| scene.ask(RequestBody::List(ListRequest::of(path.to_owned())));
+    let entries = listed(&scene.path("shown"));
+    assert!(
+        matches!(entries, Answer::List(ListAnswer::Entries { .. })),
+        "{entries:?}"
+    );
+    let refused = listed(&scene.base);
+    assert!(matches!(&refused, Answer::List(ListAnswer::Refused(problem)) if problem.refusal == Refusal::OutsideRoots));
+    let looked = scene.ask(RequestBody::Preview(PreviewRequest {
+        path: scene.path("hidden.log"),
+        identity: None,
+        from: PreviewFrom::End,
+        length: 1,
+    }));
+    assert!(
+        matches!(&looked, Answer::Preview(PreviewAnswer::Refused(problem)) if problem.refusal == Refusal::OutsideRoots)
+    );
+    let Answer::Status(status) = scene.ask(RequestBody::Status) else {
+        panic!("no status")
+    };
+    assert_eq!(status.roots[0].path, scene.path("shown"));
+    // Pulls go on to see all of it.
+    let request = SnapshotRequest {
+        pattern: scene.path("*.log"),
+        dates_from_ns: 0,
+        known: Vec::new(),
+    };
+    let snapshot = scene.ask(RequestBody::Snapshot(request));
+    assert!(
+        matches!(&snapshot, Answer::Snapshot(answer) if answer.generations.len() == 1),
+        "{snapshot:?}"
+    );
+}
+
+#[test]
+fn the_status_says_who_it_is_and_what_it_may() {
+    let scene = Scene::new();
+    let Answer::Status(status) = scene.ask(RequestBody::Status) else {
+        panic!("no status")
+    };
+    let missing = status.confinement.missing().expect("a test is not confined");
+    assert!(missing.starts_with("landlock is off"), "{missing}");
+    let root = RootStatus {
+        path: scene.base.clone(),
+        refusal: None,
+    };
+    assert_eq!(
+        (status.roots, status.version),
+        (vec![root], env!("CARGO_PKG_VERSION").to_owned())
+    );
 }
 
 #[test]

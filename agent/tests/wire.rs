@@ -7,9 +7,9 @@ use agent::profile::{PatternOrigin, StampEntry, StampPlace, StampProfile, StampZ
 use agent::protocol::{
     Answer, Compression, Content, CopyEvidence, DiskUsage, FileKind, FindAnswer, FindRequest, Fingerprint, FolderEntry,
     Generation, HintVerdict, HostZone, Identity, KnownGeneration, KnownVerdict, Landing, LimitMet, ListAnswer,
-    ListRequest, MountUsage, PROTOCOL_VERSION, PathProblem, RangeEnd, RangeOutcome, RangeRequest, Refusal, Request,
-    RequestBody, RequestError, Role, SnapshotAnswer, SnapshotRequest, Stability, StartProof, SystemAnswer, SystemText,
-    TailHash, ZoneName,
+    ListRequest, MountUsage, PROTOCOL_VERSION, PathProblem, Preview, PreviewAnswer, PreviewFrom, PreviewRequest,
+    RangeEnd, RangeOutcome, RangeRequest, Refusal, Request, RequestBody, RequestError, Role, SnapshotAnswer,
+    SnapshotRequest, Stability, StartProof, SystemAnswer, SystemText, TailHash, ZoneName,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -102,7 +102,25 @@ fn requests() {
             length: 0,
         }),
         RequestBody::System,
-        RequestBody::List(ListRequest { path: path() }),
+        RequestBody::List(ListRequest::of(path())),
+        RequestBody::List(ListRequest {
+            path: path(),
+            after: Some("\u{fffd}".to_owned()),
+            most: Some(u32::MAX),
+        }),
+        RequestBody::Status,
+        RequestBody::Preview(PreviewRequest {
+            path: path(),
+            identity: Some(UNBORN),
+            from: PreviewFrom::Offset(u64::MAX),
+            length: u32::MAX,
+        }),
+        RequestBody::Preview(PreviewRequest {
+            path: path(),
+            identity: None,
+            from: PreviewFrom::End,
+            length: 0,
+        }),
     ];
     for body in bodies {
         check(Request {
@@ -288,13 +306,32 @@ fn the_rest() {
         kind,
         size: 0,
         mtime_ns: 0,
+        leads_to: Some(kind),
+        refusal: Some(Refusal::WrongKind(kind)),
     };
     let entries: Vec<FolderEntry> = kinds.into_iter().map(entry).collect();
     for limit in [None, Some(LimitMet::Entries)] {
         let entries = entries.clone();
-        check(Answer::List(ListAnswer::Entries { entries, limit }));
+        let more = limit.is_none();
+        check(Answer::List(ListAnswer::Entries { entries, limit, more }));
     }
     check(Answer::List(ListAnswer::Refused(problem(Refusal::OutsideRoots))));
+    check(Answer::Preview(PreviewAnswer::Changed));
+    check(Answer::Preview(PreviewAnswer::Refused(problem(Refusal::Denied))));
+    check(Answer::Preview(PreviewAnswer::Bytes(Box::new(Preview {
+        t_ns: -1,
+        zone: HostZone {
+            name: ZoneName::Unnamed,
+            offset_seconds: 0,
+        },
+        path: "/var/log/a.log".to_owned(),
+        identity: UNBORN,
+        size: u64::MAX,
+        mtime_ns: i64::MIN,
+        compression: Compression::Gzip,
+        offset: u64::MAX,
+        bytes: (0..=255).collect(),
+    }))));
     let errors = [
         RequestError::Version { asked: 9, spoken: 1 },
         RequestError::PathTooLong { bytes: usize::MAX },
@@ -303,6 +340,7 @@ fn the_rest() {
             offset: u64::MAX,
             bytes: 1,
         },
+        RequestError::PreviewTooLong { bytes: u32::MAX },
         RequestError::Pattern { why: "x".to_owned() },
         RequestError::Profile { why: "x".to_owned() },
         RequestError::SystemSource(Refusal::NotFound),

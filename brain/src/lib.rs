@@ -11,6 +11,7 @@
 
 mod epoch;
 mod events;
+mod hosts;
 pub mod inventory;
 mod journal;
 mod keeper;

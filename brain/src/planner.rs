@@ -23,10 +23,12 @@ mod lessons;
 mod orders;
 mod reads;
 mod reduces;
+mod route;
 mod show;
 mod task;
 
 use reduces::ReduceLink;
+pub(crate) use route::{Route, Routed};
 use task::Task;
 
 /// How often Reduces are asked how they stand, and orders are given that became due.

@@ -1,6 +1,7 @@
 //! The Brain as a part of a process: started on a `LocalSet`, serving the console, until it is stopped.
 
 use crate::epoch::DataError;
+use crate::hosts;
 use crate::keeper::{Keeper, KeeperSetup};
 use crate::planner::{AskState, Planner, PlannerSetup};
 use crate::protocol::{BrainAnswer, BrainProtocol, BrainRequest, BrainState, ROLE};
@@ -169,8 +170,12 @@ impl Brain {
 struct Console(Mailbox<Planner>);
 
 impl Handler<BrainProtocol> for Console {
-    async fn handle(&self, request: BrainRequest, _call: &mut Call<BrainProtocol>) -> Result<BrainAnswer, Refusal> {
+    async fn handle(&self, request: BrainRequest, call: &mut Call<BrainProtocol>) -> Result<BrainAnswer, Refusal> {
         match request {
+            BrainRequest::Browse { app, host, question } => {
+                hosts::browse(&self.0, (app, host, question), call.remaining()).await
+            }
+            BrainRequest::Agents => hosts::agents(&self.0, call.remaining()).await,
             BrainRequest::State => match self.0.ask(AskState, STATE_PATIENCE).await {
                 Ok(state) => Ok(BrainAnswer::State(Box::new(state))),
                 Err(error) => Err(Refusal::Failed(error.to_string())),

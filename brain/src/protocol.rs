@@ -1,5 +1,6 @@
 //! Everything the console may ask of a Brain: what is configured, what runs where, and what happened.
 
+pub use map::protocol::{AgentSeen, BrowseQuestion, Browsed, NotBrowsed};
 use reduce::protocol::{BelowWindow, NodeAddress, NodeLife, ShardSeen};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,13 +32,30 @@ impl lika::node::Protocol for BrainProtocol {
 pub enum BrainRequest {
     /// How everything stands.
     State,
+    /// Have something on a host looked at.
+    Browse {
+        /// The application.
+        app: String,
+        /// Its host; where that is reached the inventory says.
+        host: String,
+        /// What is asked.
+        question: BrowseQuestion,
+    },
+    /// What is known of the agents that Maps pull from.
+    Agents,
 }
 
 /// What is answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum BrainAnswer {
     /// To [`BrainRequest::State`].
     State(Box<BrainState>),
+    /// To [`BrainRequest::Browse`].
+    Browsed(Box<Result<Browsed, NotBrowsed>>),
+    /// To [`BrainRequest::Browse`]: the inventory has no such host now.
+    NoSuchHost,
+    /// To [`BrainRequest::Agents`]: each agent once, by address, at most [`map::protocol::AGENTS_MAX`].
+    Agents(Vec<AgentSeen>),
 }
 
 /// How everything stands.

@@ -183,6 +183,8 @@ pub struct AgentNode {
     pub host: String,
     /// The folders below which it may read; absolute, never empty.
     pub roots: Vec<String>,
+    /// The folders that people may look at; empty for all of its roots.
+    pub browse: Vec<String>,
     /// The secret that its peers must know.
     pub token: TokenSource,
     /// What it does with files of several names.
@@ -268,6 +270,8 @@ pub struct AgentLimits {
     pub connections: Option<u64>,
     /// Ranges sent at a time to one peer.
     pub pulls_per_peer: Option<u64>,
-    /// Bytes per second that all ranges together may take.
+    /// Bytes per second that all peers together may take.
     pub bytes_per_second: Option<u64>,
+    /// Bytes per second that one peer may take.
+    pub bytes_per_second_per_peer: Option<u64>,
 }

@@ -2,6 +2,7 @@
 import { html, render, useEffect, useState } from './dom.js';
 import { ask, serverNow } from './api.js';
 import { Cluster } from './cluster.js';
+import { Hosts } from './files.js';
 import { useLive } from './live.js';
 import { Monitor } from './monitor.js';
 import { Sidebar, sortedMonitors } from './monitors.js';
@@ -24,17 +25,19 @@ function App() {
   const listing = useListing(listingEvery(state), attempt);
   const monitor = chosenMonitor(listing.value, state);
   const isCluster = state.view === 'cluster';
+  const isHosts = state.view === 'hosts';
+  const isElsewhere = isCluster || isHosts;
   useEffect(() => {
-    const name = isCluster ? 'Cluster' : monitor?.name;
+    const name = isCluster ? 'Cluster' : isHosts ? 'Hosts' : monitor?.name;
     document.title = name ? `${name} · Sunfire` : 'Sunfire';
-  }, [monitor?.name, isCluster]);
+  }, [monitor?.name, isCluster, isHosts]);
   const asking = listing.error?.kind === 'token' ? listing.error.message : refused;
   const admitted = () => {
     setRefused(null);
     setAttempt(attempt + 1);
   };
   const choose = (name, window = null) =>
-    change({ ...FORGET_GROUPS, monitor: name, output: null, zoom: null, window, ...(isCluster && { view: 'chart' }) }, true);
+    change({ ...FORGET_GROUPS, monitor: name, output: null, zoom: null, window, ...(isElsewhere && { view: 'chart' }) }, true);
   return html`
     <div class="page">
       <header class="top">
@@ -44,10 +47,13 @@ function App() {
         <button class="link to-cluster" aria-current=${isCluster ? 'page' : undefined}
           onClick=${() => change({ view: isCluster ? 'chart' : 'cluster', window: null }, true)}>
           ${isCluster ? 'Chart' : 'Cluster'}</button>
+        <button class="link to-hosts" aria-current=${isHosts ? 'page' : undefined}
+          onClick=${() => change({ view: isHosts ? 'chart' : 'hosts', window: null }, true)}>
+          ${isHosts ? 'Chart' : 'Hosts'}</button>
         <span class="space"></span>
         <${Preferences} state=${state} change=${change} />
       </header>
-      ${(!monitor || isCluster) && html`<${StaleBanner} live=${listing}
+      ${(!monitor || isElsewhere) && html`<${StaleBanner} live=${listing}
         everyMs=${listingEvery(state)} zone=${state.zone} />`}
       <${Body} ...${{ listing, monitor, state, change, choose, attempt }} refuse=${setRefused} />
       ${asking && html`<${TokenDialog} key=${attempt} message=${asking} done=${admitted} />`}
@@ -59,6 +65,8 @@ function Body({ listing, monitor, state, change, choose, attempt, refuse }) {
   if (!value) return html`<p class="empty muted">${listing.error ? '' : 'Asking the server…'}</p>`;
   const main = state.view === 'cluster'
     ? html`<${Cluster} listing=${value} zone=${state.zone} choose=${choose} />`
+    : state.view === 'hosts'
+    ? html`<${Hosts} ...${{ state, change, attempt }} />`
     : monitor
     ? html`<${Monitor} key=${monitor.name} ...${{ monitor, state, change, attempt, refuse }}
       back=${() => url.back()} events=${value.events} />`
@@ -66,7 +74,7 @@ function Body({ listing, monitor, state, change, choose, attempt, refuse }) {
   return html`
     <div class="columns">
       <${Sidebar} listing=${value} live=${listing} everyMs=${listingEvery(state)}
-        chosen=${state.view === 'cluster' ? null : monitor?.name}
+        chosen=${['cluster', 'hosts'].includes(state.view) ? null : monitor?.name}
         zone=${state.zone} choose=${choose} />
       ${main}
     </div>`;

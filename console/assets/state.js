@@ -15,8 +15,8 @@ export const REFRESHES = [
   ['5 s', 5000],
   ['off', 0],
 ];
-/** What is looked at: a monitor as a chart or as a table, or the cluster. */
-const VIEWS = ['chart', 'table', 'cluster'];
+/** What is looked at: a monitor as a chart or as a table, the cluster, or the hosts and their logs. */
+const VIEWS = ['chart', 'table', 'cluster', 'hosts'];
 const DEFAULTS = { last: 900_000, refresh: 5000, zone: 'local', view: 'chart', top: 8 };
 /** Lines that one chart can hold and still be read. */
 export const TOPS = [8, 16, 24];
@@ -42,6 +42,10 @@ export function parseState(search) {
     hidden: query.getAll('hide'),
     window: Number.isNaN(at) ? null : at,
     states: query.get('hosts'),
+    app: query.get('app'),
+    host: query.get('host'),
+    path: query.get('path'),
+    file: query.get('file'),
   };
 }
 
@@ -65,6 +69,7 @@ export function formatState(state) {
   for (const key of state.hidden) put('hide', key);
   if (state.window !== null) put('w', new Date(state.window).toISOString());
   put('hosts', state.states);
+  if (state.view === 'hosts') for (const name of ['app', 'host', 'path', 'file']) put(name, state[name]);
   const text = query.toString();
   return text ? `?${text}` : '';
 }

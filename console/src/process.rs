@@ -41,6 +41,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// Questions in hand at a time; more wait for their turn.
     pub questions_max: usize,
+    /// Folders and files looked at at a time; one more is told to come again.
+    pub browses_max: usize,
     /// The longest time for a question, the wait for its turn included.
     pub query_patience: Duration,
     /// Size at which the access log is renamed; one predecessor is kept.
@@ -48,11 +50,13 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1024 connections, 8 questions at a time, 10 s for each (less than the page waits), an access log of 64 MiB.
+    /// 1024 connections, 8 questions and 8 looks at files at a time, 10 s for each (less than the page waits), an access
+    /// log of 64 MiB.
     fn default() -> Self {
         Self {
             connections_max: 1024,
             questions_max: 8,
+            browses_max: 8,
             query_patience: Duration::from_secs(10),
             access_log_bytes_max: 64 << 20,
         }
@@ -193,6 +197,7 @@ fn site(config: ConsoleConfig, log: Option<AccessLog>) -> Site {
         clock: config.clock.clone(),
         doors,
         questions: Semaphore::new(config.limits.questions_max.clamp(1, Semaphore::MAX_PERMITS)),
+        browses: Semaphore::new(config.limits.browses_max.clamp(1, Semaphore::MAX_PERMITS)),
         limits: config.limits,
         metrics: Metrics::default(),
         log,

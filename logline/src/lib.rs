@@ -11,10 +11,13 @@
 //! | [`order`] | which stamps are wild |
 //! | [`text`] | encodings, and what container runtimes write around lines |
 //! | [`fields`] | cutting fields out of a record |
+//! | [`head`], [`survey`] | what a file's beginning tells, and what a look over its records shows |
 
 pub mod boundary;
 pub mod fields;
+pub mod head;
 pub mod order;
 pub mod records;
 pub mod stamp;
+pub mod survey;
 pub mod text;

@@ -34,6 +34,7 @@ use crate::verdict::HostState;
 use agent::protocol::{Answer, RangeEnd, RangeRequest, RequestBody};
 use arrival::Arrival;
 use configs::monitor::{ARRIVAL, Monitor};
+pub(crate) use learn::zone_of_host;
 use logline::boundary::Boundary;
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -8,6 +8,7 @@
 pub mod arithmetic;
 pub mod condition;
 pub mod definition;
+pub mod detect;
 pub mod distinct;
 pub mod engine;
 pub mod extreme;

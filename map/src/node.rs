@@ -9,6 +9,7 @@
 //! over which pulls wait (the logs keep the rest); inputs; answers and what is remembered of them.
 
 mod actor;
+mod browse;
 mod keeper;
 mod outbox;
 mod port;
@@ -76,11 +77,13 @@ pub struct Limits {
     pub inflations_max: usize,
     /// Inputs of this node; one more is declined.
     pub inputs_max: usize,
+    /// Folders and files that people look at, at a time; one more is told to come again.
+    pub browses_max: usize,
 }
 
 impl Default for Limits {
     /// 32 pulls at a time and 16 suspect ones, 4 an agent, 5 s of silence, 256 MiB held and 64 MiB of one shard, 4
-    /// re-reads, 100 000 inputs.
+    /// re-reads, 100 000 inputs, 8 folders or files looked at.
     fn default() -> Self {
         Self {
             pulls_max: 32,
@@ -92,6 +95,7 @@ impl Default for Limits {
             rereads_max: 4,
             inflations_max: 1,
             inputs_max: 100_000,
+            browses_max: 8,
         }
     }
 }
@@ -235,6 +239,7 @@ struct Shared {
     pulls: Arc<Semaphore>,
     suspects: Arc<Semaphore>,
     rereads: Semaphore,
+    browses: Semaphore,
     /// Taken where one is free, and kept over pulls.
     inflations: Arc<Semaphore>,
     /// Waited for. Apart from the other, whose holders may wait for an agent that those who wait here have taken.
@@ -251,6 +256,7 @@ impl Shared {
             pulls: Arc::new(Semaphore::new(limits.pulls_max)),
             suspects: Arc::new(Semaphore::new(limits.suspect_pulls_max)),
             rereads: Semaphore::new(limits.rereads_max),
+            browses: Semaphore::new(limits.browses_max),
             inflations: Arc::new(Semaphore::new(limits.inflations_max)),
             reread_inflations: Arc::new(Semaphore::new(limits.inflations_max)),
             config,

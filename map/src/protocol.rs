@@ -8,6 +8,14 @@
 
 use crate::verdict::VerdictRun;
 use crate::wire::WirePartial;
+mod browse;
+
+pub use browse::{
+    AGENTS_MAX, AgentSaid, AgentSeen, BrowseQuestion, BrowseRequest, Browsed, DETECT_HEAD_BYTES, DETECT_TAIL_BYTES,
+    Detected, FileKind, FileSeen, FolderEntry, LISTED_MAX, LimitMet, NotBrowsed, PathProblem, Refusal, RootStatus,
+    StatusAnswer, StatusLimits, TAIL_BYTES_MAX, Tail, TailLine, user_of,
+};
+
 pub use agent::profile::{PatternOrigin, StampEntry, StampPlace, StampProfile, StampZone};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -199,6 +207,10 @@ pub enum MapRequest {
     Reread(RereadRequest),
     /// What the node does at the moment.
     Status,
+    /// Look at something on a host, for people; no shard is needed.
+    Browse(BrowseRequest),
+    /// What is known of the agents that are pulled from, at most [`AGENTS_MAX`], by address.
+    Agents,
 }
 
 /// Asks for [`Collected`].
@@ -351,6 +363,10 @@ pub enum MapAnswer {
     Reread(Vec<HostReport>),
     /// To [`MapRequest::Status`].
     Status(MapStatus),
+    /// To [`MapRequest::Browse`].
+    Browsed(Box<Result<Browsed, NotBrowsed>>),
+    /// To [`MapRequest::Agents`].
+    Agents(Vec<AgentSeen>),
     /// The request came from a topology that is no longer in force.
     Stale {
         /// The epoch that is.

@@ -8,6 +8,7 @@
 //! the store alone, and hurts no other. All runs on the `LocalSet` of the thread that called [`start`].
 
 mod asking;
+mod hosts;
 mod link;
 mod owner;
 mod registry;
@@ -154,14 +155,23 @@ impl ReduceNode {
     }
 }
 
-/// Hands what Brains ask to the registry.
+/// Hands what Brains ask to the registry, and what they ask about hosts to Maps.
 struct Front {
     registry: Mailbox<Registry>,
 }
 
 impl Handler<ReduceProtocol> for Front {
     async fn handle(&self, request: ReduceRequest, _call: &mut Call<ReduceProtocol>) -> Result<ReduceAnswer, Refusal> {
-        let answer = self.registry.ask(Ask(request), ANSWER_PATIENCE).await;
-        answer.map_err(|error| Refusal::Failed(error.to_string()))
+        match request {
+            ReduceRequest::Browse(question) => {
+                let browsed = hosts::browse(&self.registry, *question).await?;
+                Ok(ReduceAnswer::Browsed(Box::new(browsed)))
+            }
+            ReduceRequest::Agents { maps } => Ok(ReduceAnswer::Agents(hosts::agents(&self.registry, maps).await?)),
+            request => {
+                let answer = self.registry.ask(Ask(request), ANSWER_PATIENCE).await;
+                answer.map_err(|error| Refusal::Failed(error.to_string()))
+            }
+        }
     }
 }

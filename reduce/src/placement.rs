@@ -60,6 +60,19 @@ fn map_of<'a>(app: &str, slot: u64, zone: Option<&str>, maps: &[&'a MapNode]) ->
     near.or_else(|| highest(key, maps.iter().copied(), |map| &map.node.node))
 }
 
+/// The Maps of a host's log in the order in which they would have it, each the next if those before were gone.
+pub fn order<'a>(place: &Place, target: &HostTarget, maps: &[&'a MapNode]) -> Vec<&'a MapNode> {
+    let slot = slot_of(&target.host, &place.path);
+    let zone = target.labels.get(ZONE).map(String::as_str);
+    let mut left = maps.to_vec();
+    let mut order = Vec::with_capacity(left.len());
+    while let Some(next) = map_of(&place.app, slot, zone, &left) {
+        left.retain(|map| map.node != next.node);
+        order.push(next);
+    }
+    order
+}
+
 /// A number for a shard that depends on the Map alone, so that it stays when other Maps come and go.
 fn free_number(map: &str, part: usize, taken: &mut BTreeSet<u32>) -> u32 {
     let mut number = hash(&[map, &part.to_string()]) as u32;

@@ -2,6 +2,7 @@
 
 use crate::completeness::{Hosts, records_percent_hundredths};
 use crate::value::OutputValue;
+pub use map::detect::rfc3339;
 use map::partial::Losses;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::collections::BTreeMap;
@@ -170,9 +171,4 @@ impl Serialize for Completeness<'_> {
         }
         map.end()
     }
-}
-
-/// A time as RFC 3339 in UTC, with as many fraction digits as it needs.
-pub fn rfc3339(ns: i64) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(ns)).map_or_else(|_| format!("{ns} ns"), |time| time.to_string())
 }

@@ -3,7 +3,7 @@
 //! A Brain installs monitors, each with its Maps and with who is expected when; a Reduce does the rest by itself. All
 //! that it needs to begin anew stands in the task, so a Brain reinstalls it elsewhere from the topology alone.
 
-use map::protocol::{Definition, HostTarget, KeptProfile, MapStatus};
+use map::protocol::{AgentSeen, BrowseQuestion, Browsed, Definition, HostTarget, KeptProfile, MapStatus, NotBrowsed};
 use map::verdict::HostState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -177,15 +177,38 @@ pub enum ReduceRequest {
         /// The last [`ProfileNews::ticket`] whose content is kept; 0 if none.
         heard: u64,
     },
+    /// Have a Map look at something on a host, for people.
+    Browse(Box<HostQuestion>),
+    /// What these Maps know of the agents that they pull from.
+    Agents {
+        /// The Maps.
+        maps: Vec<MapNode>,
+    },
+}
+
+/// A question about one host, and which Maps may ask it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostQuestion {
+    /// Which Maps there are, and a monitor's application and log: the Map that counts that on this host is asked first,
+    /// since it has a connection to the host.
+    pub place: Place,
+    /// The host.
+    pub target: HostTarget,
+    /// What is asked.
+    pub question: BrowseQuestion,
 }
 
 /// What a Reduce answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ReduceAnswer {
     /// It is done, or begun.
     Done,
     /// To [`ReduceRequest::Status`].
     Status(ReduceStatus),
+    /// To [`ReduceRequest::Browse`].
+    Browsed(Box<Result<Browsed, NotBrowsed>>),
+    /// To [`ReduceRequest::Agents`]: each agent once, by address, at most [`map::protocol::AGENTS_MAX`].
+    Agents(Vec<AgentSeen>),
     /// The request came from a topology that is no longer in force.
     Stale {
         /// The epoch that is.

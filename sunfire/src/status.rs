@@ -5,11 +5,13 @@ use crate::client;
 use crate::exit::{Exit, Failure};
 use crate::output::write_table;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 /// Windows below 100 % that are named for a monitor; the console has them all.
 const BELOW_SHOWN: usize = 5;
+/// Hosts whose agents are alike that are named; the console has them all.
+const AGENTS_NAMED_MAX: usize = 8;
 
 #[derive(Deserialize)]
 struct Monitors {
@@ -86,6 +88,22 @@ struct App {
     hosts: Vec<serde_json::Value>,
 }
 
+#[derive(Deserialize)]
+struct Agents {
+    agents: Vec<Agent>,
+}
+
+#[derive(Deserialize)]
+struct Agent {
+    app: String,
+    host: String,
+    address: String,
+    sandbox: Option<String>,
+    missing: Option<String>,
+    user: Option<String>,
+    trouble: Option<String>,
+}
+
 /// Runs `sunfire status`.
 ///
 /// # Errors
@@ -96,10 +114,17 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
     let (Some(monitors), Some(cluster)) = (monitors, cluster) else {
         return Err(Failure::usage("the console answered without data"));
     };
+    // An older console, or Maps that do not answer, are no reason to say nothing of the rest.
+    let agents = client::get::<Agents>(&arguments.server, "/api/v1/agents", &[]);
+    let agents = agents.map(|answer| answer.data.map_or(Vec::new(), |data| data.agents));
     let mut out = std::io::stdout().lock();
     let wrong = what_is_wrong(&monitors, &cluster);
     write_verdict(&wrong, &monitors, &cluster, &mut out)?;
     write_cluster(&cluster, &mut out)?;
+    match agents {
+        Ok(agents) => write_agents(&agents, &mut out)?,
+        Err(error) => writeln!(out, "agents: not known: {}", error.message)?,
+    }
     write_monitors(&monitors, &mut out)?;
     Ok(if wrong.is_empty() {
         Exit::Complete
@@ -207,6 +232,45 @@ fn write_cluster(cluster: &Cluster, out: &mut impl Write) -> Result<(), Failure>
         writeln!(out, "app {}: {} hosts", app.name, app.hosts.len())?;
     }
     Ok(())
+}
+
+/// The agents: one line for all that are alike, so that ten thousand hosts are a few lines, and those with a sandbox
+/// that is off or not whole are told apart.
+fn write_agents(agents: &[Agent], out: &mut impl Write) -> Result<(), Failure> {
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for agent in agents.iter().filter(|agent| seen.insert((&agent.address, &agent.host))) {
+        alike.entry(agent_told(agent)).or_default().push(&agent.host);
+    }
+    for (told, hosts) in alike {
+        let shown = hosts
+            .iter()
+            .take(AGENTS_NAMED_MAX)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
+        let rest = hosts.len().saturating_sub(AGENTS_NAMED_MAX);
+        let rest = if rest > 0 {
+            format!(" and {rest} more")
+        } else {
+            String::new()
+        };
+        writeln!(out, "agent {shown}{rest} {told}")?;
+    }
+    Ok(())
+}
+
+/// How an agent is kept within bounds.
+fn agent_told(agent: &Agent) -> String {
+    let Some(sandbox) = &agent.sandbox else {
+        let why = agent.trouble.as_deref().unwrap_or("nothing was heard");
+        return format!("sandbox: not known: {why} (app {})", agent.app);
+    };
+    let user = agent.user.as_deref().unwrap_or("not known");
+    match &agent.missing {
+        None => format!("sandbox: {sandbox}, user {user}"),
+        Some(missing) => format!("sandbox: {sandbox}, user {user}; warning: {missing}"),
+    }
 }
 
 /// Who merges a monitor, and who counts how many of its hosts.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use agent::confinement::{Confinement, Landlock, Seccomp};
 use agent::profile::{StampProfile, StampZone};
 use agent::protocol::{
-    Answer, Content, FindAnswer, FindRequest, Generation, ListAnswer, ListRequest, RangeRequest, RequestBody,
-    SnapshotAnswer, SnapshotRequest, StatusAnswer,
+    Answer, Content, FindAnswer, FindRequest, Generation, ListAnswer, ListRequest, PREVIEW_BYTES_MAX, PreviewAnswer,
+    PreviewFrom, PreviewRequest, RangeRequest, RequestBody, SnapshotAnswer, SnapshotRequest,
 };
 use agent::roots::OpenWay;
 use lika::seam::Clock;
@@ -65,7 +65,7 @@ impl Scene {
 
 async fn confinement(puller: &Puller) -> Confinement {
     match puller.ask(RequestBody::Status).await {
-        Ok(Answer::Status(StatusAnswer { confinement })) => confinement,
+        Ok(Answer::Status(status)) => status.confinement,
         other => panic!("{other:?}"),
     }
 }
@@ -171,9 +171,7 @@ async fn a_root_that_is_made_anew_is_said_and_ends_a_supervised_agent() {
     fs::rename(&scene.logs, format!("{}.old", scene.logs)).expect("it is ours");
     fs::create_dir(&scene.logs).expect("it is ours");
     fs::write(format!("{}/app.log", scene.logs), "2026-11-23 07:31:00 one\n").expect("a file");
-    let request = ListRequest {
-        path: scene.logs.clone(),
-    };
+    let request = ListRequest::of(scene.logs.clone());
     let snapshot = scene.snapshot(&other).await;
     assert!(
         !snapshot.problems.is_empty(),
@@ -323,8 +321,12 @@ async fn a_mix_of_requests_takes_little_memory() {
             hint: None,
             profile: StampProfile::new(&detected.profile, StampZone::Named("UTC".to_owned())),
         };
-        let list = ListRequest {
-            path: scene.logs.clone(),
+        let list = ListRequest::of(scene.logs.clone());
+        let preview = PreviewRequest {
+            path: format!("{}/app.log", scene.logs),
+            identity: None,
+            from: PreviewFrom::End,
+            length: PREVIEW_BYTES_MAX,
         };
         let request = whole(&live);
         let [one, two, three, four] = &mut pullers[..] else {
@@ -338,6 +340,7 @@ async fn a_mix_of_requests_takes_little_memory() {
                     three.ask(RequestBody::System),
                     two.ask(RequestBody::List(list)),
                     one.ask(RequestBody::Status),
+                    one.ask(RequestBody::Preview(preview)),
                 )
             },
             four.fetch(&request, |_| {}),

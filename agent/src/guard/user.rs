@@ -19,6 +19,12 @@ fn step(step: &'static str) -> impl Fn(io::Error) -> GuardError {
     move |source| GuardError::Step { step, source }
 }
 
+/// The name of the user that this process is, if the host knows one.
+pub(super) fn name() -> Option<String> {
+    let user = User::from_uid(nix::unistd::geteuid()).ok()?;
+    user.map(|user| user.name)
+}
+
 /// Becomes a user, with what it may keep. Being him already is fine.
 pub(super) fn become_user(name: &str) -> Result<(), GuardError> {
     let looked_up = User::from_name(name).map_err(|errno| step("look its user up")(errno.into()))?;

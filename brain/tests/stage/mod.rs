@@ -316,8 +316,10 @@ impl Stage {
             randomness: Randomness::seeded(4),
         });
         let answer = client.call(&BrainRequest::State, Duration::from_secs(5)).await;
-        let BrainAnswer::State(state) = answer.expect("an answer");
-        *state
+        match answer.expect("an answer") {
+            BrainAnswer::State(state) => *state,
+            other => panic!("{other:?}"),
+        }
     }
 }
 

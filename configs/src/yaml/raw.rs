@@ -391,7 +391,11 @@ pub(super) struct RawAgentLimits {
     /// Ranges sent at a time to one peer. Default: 8.
     #[schemars(range(min = 1))]
     pub(super) pulls_per_peer: Field<u64>,
-    /// Bytes of log sent per second: 100MiB/s. Default: no limit.
+    /// Bytes of log sent per second to all peers together, shared equally among those that want some: 100MiB/s.
+    /// Default: no limit.
     #[schemars(regex(pattern = r"^\d+ ?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$"))]
     pub(super) bytes: Field<String>,
+    /// Bytes of log sent per second to one peer: 50MiB/s. Default: no limit but `bytes`.
+    #[schemars(regex(pattern = r"^\d+ ?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$"))]
+    pub(super) bytes_per_peer: Field<String>,
 }

@@ -26,6 +26,7 @@ pub(super) fn agent(raw: &RawAgent, reading: &mut Reading, document: Range<usize
         listen: listen.unwrap_or(NOWHERE),
         host: reading.text(&raw.host, "host").unwrap_or_default(),
         roots: roots(&raw.roots, reading, document),
+        browse: Vec::new(),
         token,
         hard_links: match raw.hard_links.value() {
             Some(RawHardLinks::Allow) => HardLinkPolicy::Allow,
@@ -131,6 +132,12 @@ fn limits(raw: &RawAgentLimits, reading: &mut Reading) -> AgentLimits {
         connections: at_least_one(&raw.connections, reading),
         pulls_per_peer: at_least_one(&raw.pulls_per_peer, reading),
         bytes_per_second: reading.quantity(&raw.bytes, bytes_per_second, "a rate of bytes", "100MiB/s"),
+        bytes_per_second_per_peer: reading.quantity(
+            &raw.bytes_per_peer,
+            bytes_per_second,
+            "a rate of bytes",
+            "50MiB/s",
+        ),
     }
 }
 
@@ -171,7 +178,8 @@ mod tests {
         let full = agent(
             "role: agent\nlisten: '[::]:7801'\nhost: h1\nroots: [/var/log, /home]\nhard_links: allow\n\
              sandbox: required\nuser: sunfire\nmanners: normal\n\
-             token: a token of some length\nlimits: { connections: 9, pulls_per_peer: 2, bytes: 10MB/s }\n",
+             token: a token of some length\nlimits: { connections: 9, pulls_per_peer: 2, bytes: 10MB/s, \
+             bytes_per_peer: 4MB/s }\n",
         );
         assert_eq!((full.roots.len(), full.hard_links), (2, HardLinkPolicy::Allow));
         assert_eq!(
@@ -188,6 +196,7 @@ mod tests {
             (full.limits.pulls_per_peer, full.limits.bytes_per_second),
             (Some(2), Some(10_000_000))
         );
+        assert_eq!(full.limits.bytes_per_second_per_peer, Some(4_000_000));
         assert!(!format!("{full:?}").contains("some length"), "the token is shown");
     }
 

@@ -3,7 +3,7 @@
 use super::guard::Doors;
 use super::metrics::Metrics;
 use super::reply::Refusal;
-use super::{api, hosts, metrics, overview, page};
+use super::{api, files, hosts, metrics, overview, page};
 use crate::access_log::{AccessLog, Entry, Place};
 use crate::points::Points;
 use crate::process::Limits;
@@ -38,6 +38,8 @@ pub(crate) struct Site {
     pub(crate) log: Option<AccessLog>,
     /// A permit is a question in hand.
     pub(crate) questions: Semaphore,
+    /// A permit is a folder or a file that is being looked at.
+    pub(crate) browses: Semaphore,
 }
 
 /// Every route there is.
@@ -53,6 +55,10 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/openapi.json", get().to(overview::openapi))
         .route("/api/v1/query", get().to(api::query))
         .route("/api/v1/hosts", get().to(hosts::hosts))
+        .route("/api/v1/agents", get().to(files::agents))
+        .route("/api/v1/files", get().to(files::files))
+        .route("/api/v1/files/tail", get().to(files::tail))
+        .route("/api/v1/files/detect", get().to(files::detect))
         .route("/api/v1/monitors", get().to(overview::monitors))
         .route("/api/v1/cluster", get().to(overview::cluster))
         .route("/api/v1/events", get().to(overview::events))

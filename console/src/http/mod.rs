@@ -2,6 +2,7 @@
 
 mod api;
 mod app;
+mod files;
 mod guard;
 mod hosts;
 mod metrics;

@@ -17,15 +17,26 @@ const BRAIN_PATIENCE: Duration = Duration::from_secs(3);
 /// How long the store may take to say how full it is.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Asks the Brain.
+/// Asks the Brain how everything stands.
 pub(super) async fn ask(site: &Site) -> Result<BrainState, Refusal> {
+    match ask_brain(site, &BrainRequest::State, BRAIN_PATIENCE).await? {
+        BrainAnswer::State(state) => Ok(*state),
+        _ => Err(unfit()),
+    }
+}
+
+/// Asks the Brain anything.
+pub(super) async fn ask_brain(site: &Site, request: &BrainRequest, patience: Duration) -> Result<BrainAnswer, Refusal> {
     let Some(brain) = &site.brain else {
         return Err(Refusal::unavailable("this console knows no Brain").hint("name its address in the configuration"));
     };
-    match brain.call(&BrainRequest::State, BRAIN_PATIENCE).await {
-        Ok(BrainAnswer::State(state)) => Ok(*state),
-        Err(error) => Err(Refusal::unavailable(format!("the Brain does not answer: {error}"))),
-    }
+    let answer = brain.call(request, patience).await;
+    answer.map_err(|error| Refusal::unavailable(format!("the Brain does not answer: {error}")))
+}
+
+/// The Brain answered another question.
+pub(super) fn unfit() -> Refusal {
+    Refusal::unavailable("the Brain answered something else").hint("run compatible versions")
 }
 
 /// Asks the store how full it is.

@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use client::{BulkClient, BulkError, Fetch, Received};
-pub use pace::ByteRate;
+pub use pace::{Pace, PeerPace};
 pub use server::bulk_service;
 
 use crate::node::Refusal;
@@ -118,8 +118,8 @@ pub struct BulkSettings {
     pub transfer_deadline: Duration,
     /// Server: how long a connection may be idle between transfers.
     pub idle_deadline: Duration,
-    /// Server: what all transfers together may send; clones share it.
-    pub rate_max: Option<ByteRate>,
+    /// Server: how fast transfers may send.
+    pub pace: Pace,
 }
 
 impl BulkSettings {
@@ -140,7 +140,7 @@ impl Default for BulkSettings {
             slow_grace: Duration::from_secs(10),
             transfer_deadline: Duration::from_secs(3600),
             idle_deadline: Duration::from_secs(60),
-            rate_max: None,
+            pace: Pace::default(),
         }
     }
 }

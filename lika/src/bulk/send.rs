@@ -8,8 +8,8 @@ use thiserror::Error;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
-use super::pace::{Patience, TooSlow};
-use super::{BulkSettings, CONFIRMATION_BYTES, FileRange, RangeEnd, SentRange, confirmation};
+use super::pace::{Patience, PeerPace, TooSlow};
+use super::{CONFIRMATION_BYTES, FileRange, RangeEnd, SentRange, confirmation};
 use crate::seam::{BoxedStream, Clock};
 use crate::wire::Kind;
 use crate::wire::frame::{HEADER_BYTES, Header};
@@ -37,7 +37,7 @@ enum Way {
 pub(crate) struct Sender<'a> {
     pub(crate) stream: &'a mut BoxedStream,
     pub(crate) clock: &'a Clock,
-    pub(crate) settings: &'a BulkSettings,
+    pub(crate) pace: PeerPace,
     pub(crate) chunk_bytes: u32,
     pub(crate) patience: Patience,
     /// Confirmation of a chunk and header of the next, written together.
@@ -49,16 +49,16 @@ impl<'a> Sender<'a> {
     pub(crate) fn new(
         stream: &'a mut BoxedStream,
         clock: &'a Clock,
-        settings: &'a BulkSettings,
+        (pace, patience): (PeerPace, Patience),
         chunk_bytes: u32,
     ) -> Sender<'a> {
         let pending = Vec::with_capacity(HEADER_BYTES + CONFIRMATION_BYTES);
         Sender {
             stream,
             clock,
-            settings,
+            pace,
             chunk_bytes,
-            patience: Patience::new(settings),
+            patience,
             pending,
             copy: Vec::new(),
         }
@@ -107,9 +107,7 @@ impl<'a> Sender<'a> {
             }
             let announced = (range.length - sent).min(there).min(self.chunk_bytes.into());
             let announced = u32::try_from(announced).unwrap_or(self.chunk_bytes);
-            if let Some(rate) = &self.settings.rate_max {
-                rate.take(announced.into(), self.clock).await;
-            }
+            self.pace.take(announced.into(), self.clock).await;
             self.queue(&Header::encode_unchecked(Kind::BulkChunk, sent, announced));
             self.flush().await?;
             let (real, failed) = self.send_chunk(range, sent, announced, &mut way).await?;

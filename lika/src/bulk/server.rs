@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
+use super::pace::Patience;
 use super::send::{SendError, Sender};
 use super::{BulkProtocol, BulkSettings, BulkSource, FileRange, MESSAGE_BYTES_MAX, RangeEnd, SentRange, Transfer};
 use crate::node::{Refusal, ServeEnvironment, ServerBuilder, Service};
@@ -123,13 +124,11 @@ impl<P: BulkProtocol, S: BulkSource<P>> Connection<P, S> {
             },
             Err(error) => Err(Refusal::Unreadable(crate::node::chain(&error))),
         };
-        let ceiling = self
-            .settings
-            .rate_max
-            .as_ref()
-            .map_or(u32::MAX, super::ByteRate::chunk_bytes);
-        let chunk_bytes = self.settings.chunk_bytes().min(request.chunk_bytes).min(ceiling).max(1);
-        let mut sender = Sender::new(self.reader.stream(), &self.clock, &self.settings, chunk_bytes);
+        let pace = self.settings.pace.of(&self.peer, self.clock.monotonic());
+        let chunk_bytes = self.settings.chunk_bytes().min(request.chunk_bytes);
+        let chunk_bytes = chunk_bytes.min(pace.chunk_bytes()).max(1);
+        let patience = Patience::new(&self.settings);
+        let mut sender = Sender::new(self.reader.stream(), &self.clock, (pace, patience), chunk_bytes);
         let transfer = match opened {
             Ok(transfer) => transfer,
             Err(refusal) => {

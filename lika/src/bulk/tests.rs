@@ -116,6 +116,12 @@ impl Stage {
         BulkClient::new(self.dialling.clone(), self.settings.clone())
     }
 
+    fn client_of(&self, node: &str) -> BulkClient<Pull> {
+        let mut dialling = self.dialling.clone();
+        dialling.identity.node = node.to_owned();
+        BulkClient::new(dialling, self.settings.clone())
+    }
+
     async fn until_connections(&self, count: usize) {
         let clock = &self.dialling.clock;
         let reached = async {
@@ -512,11 +518,11 @@ async fn a_client_that_is_slow_but_not_too_slow_gets_all() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_slow_but_not_too_slow_is_waited_for() {
-    let rate_max = Some(ByteRate::per_second(NonZeroU64::new(2000).unwrap()));
+    let pace = Pace::new(None, NonZeroU64::new(2000));
     let stage = Stage::new(
         Over::Memory,
         BulkSettings {
-            rate_max,
+            pace,
             ..BulkSettings::default()
         },
     )
@@ -528,9 +534,9 @@ async fn a_server_that_is_slow_but_not_too_slow_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_stalls_is_left() {
-    let rate_max = Some(ByteRate::per_second(NonZeroU64::new(100).unwrap()));
+    let pace = Pace::new(None, NonZeroU64::new(100));
     let slow = BulkSettings {
-        rate_max,
+        pace,
         ..BulkSettings::default()
     };
     let slow = Stage::new(Over::Memory, slow).await;
@@ -555,25 +561,58 @@ async fn a_server_that_stalls_is_left() {
 
 #[tokio::test(start_paused = true)]
 async fn the_ceiling_of_bytes_per_second_holds_over_all_connections() {
-    let rate_max = Some(ByteRate::per_second(NonZeroU64::new(100_000).unwrap()));
-    let stage = Stage::new(
-        Over::Memory,
-        BulkSettings {
-            rate_max,
+    let rate = NonZeroU64::new(100_000);
+    for pace in [Pace::new(None, rate), Pace::new(rate, None)] {
+        let settings = BulkSettings {
+            pace,
             ..BulkSettings::default()
-        },
-    )
-    .await;
-    write_file(&stage.path("a"), &noise(500_000));
-    let (mut one, mut other) = (stage.client(), stage.client());
-    let began = stage.dialling.clock.monotonic();
-    let request = [("a", 0, 500_000)];
-    tokio::join!(
-        fetch_all(&mut one, &request, 4096),
-        fetch_all(&mut other, &request, 4096)
-    );
-    let took = stage.dialling.clock.monotonic().since(began);
-    assert!((9_800..=10_100).contains(&took.as_millis()), "{took:?}");
+        };
+        let stage = Stage::new(Over::Memory, settings).await;
+        write_file(&stage.path("a"), &noise(500_000));
+        let (mut one, mut other) = (stage.client(), stage.client());
+        let began = stage.dialling.clock.monotonic();
+        let request = [("a", 0, 500_000)];
+        tokio::join!(
+            fetch_all(&mut one, &request, 4096),
+            fetch_all(&mut other, &request, 4096)
+        );
+        let took = stage.dialling.clock.monotonic().since(began);
+        assert!((9_800..=10_100).contains(&took.as_millis()), "{took:?}");
+    }
+}
+
+/// Of three connections of one peer and one of another, each is given what its peer may have.
+#[tokio::test(start_paused = true)]
+async fn a_peer_at_full_speed_takes_nothing_from_another() {
+    let settings = BulkSettings {
+        pace: Pace::new(NonZeroU64::new(100_000), None),
+        ..BulkSettings::default()
+    };
+    let stage = Stage::new(Over::Memory, settings).await;
+    write_file(&stage.path("a"), &noise(1_000_000));
+    let mut calm = stage.client_of("map-8");
+    let mut wild: Vec<_> = (0..3).map(|_| stage.client()).collect();
+    let clock = stage.dialling.clock.clone();
+    let began = clock.monotonic();
+    let request = vec![("a".to_owned(), 0, 1_000_000)];
+    let deadline = clock.deadline_in(Duration::from_secs(5));
+    let counted = async |client: &mut BulkClient<Pull>| {
+        let (mut space, mut bytes) = (vec![0; 4096], 0);
+        let mut fetch = client.fetch(&request, Duration::from_secs(3600)).await.unwrap();
+        while let Ok(received) = clock.timeout_at(deadline, fetch.next(&mut space)).await {
+            if let Received::Bytes(count) = received.unwrap() {
+                bytes += count;
+            }
+        }
+        bytes
+    };
+    let [one, two, three] = &mut wild[..] else { panic!() };
+    let (calm, one, two, three) = tokio::join!(counted(&mut calm), counted(one), counted(two), counted(three));
+    assert!(clock.monotonic().since(began) < Duration::from_secs(6));
+    // Of each connection a chunk, which takes a tenth of a second, may have had its turn and be on its way.
+    let near = 460_000..=520_000;
+    assert!(near.contains(&calm), "{calm} of 500 000 bytes came");
+    assert!(near.contains(&(one + two + three)), "{one} + {two} + {three}");
 }
 
 proptest! {

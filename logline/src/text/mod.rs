@@ -12,9 +12,11 @@
 
 pub mod encoding;
 mod envelope;
+mod show;
 
 pub use encoding::{Encoding, EncodingError};
 pub use envelope::Envelope;
+pub use show::{Line, lines_shown, shown};
 
 use crate::stamp::{Detection, Format, Locator, SAMPLE_BYTES, learn, learn_as};
 use envelope::Part;

@@ -48,7 +48,7 @@ pub(super) struct Circumstances {
 }
 
 /// The zone that a host says it has, for itself and for its agent; `None` if it says nothing that makes sense.
-pub(super) fn zone_of_host(zone: &HostZone) -> Option<(Zone, StampZone)> {
+pub(crate) fn zone_of_host(zone: &HostZone) -> Option<(Zone, StampZone)> {
     let fixed = || {
         let (sign, seconds) = (
             if zone.offset_seconds < 0 { '-' } else { '+' },

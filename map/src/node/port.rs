@@ -2,23 +2,25 @@
 //!
 //! What goes wrong is told apart in two ways only, as P2 needs it: the agent could not be reached, or it was and gave
 //! no answer. After the first failure of a pull the rest of it fails at once, so that a dead agent costs one wait a
-//! pull, however many files it has.
+//! pull, however many files it has. Beside the pulls, each agent is asked now and then how it is kept within bounds.
 
 use super::Shared;
 use super::source::lock;
 use crate::input::{Port, PortError, Turn};
+use crate::protocol::{AGENTS_MAX, AgentSaid, AgentSeen};
 use crate::verdict::HostState;
 use agent::binding::{AgentProtocol, RangeProtocol};
 use agent::protocol::{Answer, PROTOCOL_VERSION, RangeEnd, RangeRequest, Request, RequestBody};
 use lika::actor::ProgressHandle;
 use lika::bulk::{BulkClient, BulkError, BulkSettings, Received};
 use lika::node::{CallError, Client, ClientState, Dialling, Settings};
-use lika::seam::Backoff;
+use lika::seam::{Backoff, Clock};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::AbortHandle;
 
 /// The longest time for a handshake with an agent; a dial into nothing ends with it, and the next one follows soon.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(3);
@@ -34,6 +36,8 @@ const DEAD_AFTER: Duration = Duration::from_secs(6);
 /// The longest time for one range, however steadily it comes: what one pull asks for is far less than a slow line
 /// brings in this time, and a pull must end.
 const RANGE_DEADLINE: Duration = Duration::from_secs(60);
+/// How often an agent that stays connected is asked how it is kept within bounds: that changes with its process alone.
+const STATUS_EVERY: Duration = Duration::from_secs(60);
 /// Room made in a buffer at a time: a chunk of the bulk lane.
 const CHUNK_BYTES: usize = 256 << 10;
 
@@ -48,6 +52,15 @@ pub(super) struct AgentLink {
     turns: Arc<Semaphore>,
     patience: Duration,
     stopping: watch::Receiver<bool>,
+    said: Arc<Mutex<AgentSeen>>,
+    /// Asks for that.
+    asking: AbortHandle,
+}
+
+impl Drop for AgentLink {
+    fn drop(&mut self) {
+        self.asking.abort();
+    }
 }
 
 impl AgentLink {
@@ -69,8 +82,18 @@ impl AgentLink {
             clock: config.clock.clone(),
             randomness: config.randomness.fork(),
         };
+        let questions = Client::start(dialling.clone());
+        let said = Arc::new(Mutex::new(AgentSeen {
+            address: address.to_owned(),
+            asked_ns: 0,
+            said: AgentSaid::Nothing("it was not asked yet".to_owned()),
+        }));
+        let patience = config.limits.pull_deadline;
+        let asking = ask_for_status(questions.clone(), Arc::clone(&said), (config.clock.clone(), patience));
         Self {
-            questions: Client::start(dialling.clone()),
+            asking: tokio::spawn(asking).abort_handle(),
+            said,
+            questions,
             dialling,
             bulk_settings: BulkSettings {
                 stall_deadline: config.limits.pull_deadline,
@@ -78,7 +101,7 @@ impl AgentLink {
             },
             idle: Mutex::default(),
             turns: Arc::new(Semaphore::new(config.limits.pulls_per_agent_max)),
-            patience: config.limits.pull_deadline,
+            patience,
             stopping: shared.stopping.subscribe(),
         }
     }
@@ -106,9 +129,64 @@ impl AgentLink {
         }
     }
 
+    /// Asks, unless the connection is known to be down: it is being dialled all the time, and nobody waits for it.
+    pub(super) async fn ask(&self, body: RequestBody) -> Result<Answer, PortError> {
+        self.unless_stopping(self.question(body)).await
+    }
+
+    fn check(&self) -> Result<(), PortError> {
+        match self.questions.state() {
+            ClientState::Disconnected { why, .. } => Err(PortError {
+                state: HostState::Unreachable,
+                detail: format!("{} is not reachable: {why}", self.dialling.address),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn question(&self, body: RequestBody) -> Result<Answer, PortError> {
+        self.check()?;
+        let version = PROTOCOL_VERSION;
+        let called = self.questions.call(&Request { version, body }, self.patience).await;
+        called.map_err(|error| port_error(call_state(&error), &error))
+    }
+
     /// A place among the pulls of this agent. `None` if this agent is being given up.
     pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.turns).acquire_owned().await.ok()
+    }
+}
+
+/// Asks an agent how it is kept within bounds: whenever it is connected anew, and every [`STATUS_EVERY`].
+async fn ask_for_status(
+    questions: Client<AgentProtocol>,
+    said: Arc<Mutex<AgentSeen>>,
+    (clock, patience): (Clock, Duration),
+) {
+    let is_connected = |state: &ClientState| matches!(state, ClientState::Connected(_));
+    loop {
+        if questions
+            .wait_for_state(|state| is_connected(state) || *state == ClientState::Closed)
+            .await
+            == ClientState::Closed
+        {
+            return;
+        }
+        let request = Request {
+            version: PROTOCOL_VERSION,
+            body: RequestBody::Status,
+        };
+        let heard = match questions.call(&request, patience).await {
+            Ok(Answer::Status(status)) => AgentSaid::of(&status),
+            Ok(_) => AgentSaid::Nothing("it does not know this question: upgrade it".to_owned()),
+            Err(error) => AgentSaid::Nothing(port_error(call_state(&error), &error).detail),
+        };
+        {
+            let mut said = lock(&said);
+            (said.asked_ns, said.said) = (clock.wall().0, heard);
+        }
+        let gone = questions.wait_for_state(|state| !is_connected(state));
+        let _gone_or_time = clock.timeout(STATUS_EVERY, gone).await;
     }
 }
 
@@ -134,6 +212,20 @@ impl Links {
         let link = Arc::new(AgentLink::start(shared, address));
         links.insert(address.to_owned(), Arc::downgrade(&link));
         link
+    }
+
+    /// What is known of the agents that are pulled from; of one that can't be reached, that.
+    pub(super) fn agents(&self) -> Vec<AgentSeen> {
+        let links = lock(&self.0);
+        let live = links.values().filter_map(Weak::upgrade).take(AGENTS_MAX);
+        live.map(|link| {
+            let mut seen = lock(&link.said).clone();
+            if let Err(PortError { detail, .. }) = link.check() {
+                seen.said = AgentSaid::Nothing(detail);
+            }
+            seen
+        })
+        .collect()
     }
 }
 
@@ -175,14 +267,7 @@ impl AgentPort {
         if let Some(trouble) = &self.trouble {
             return Err(trouble.clone());
         }
-        // No wait for a connection that is known to be down: it is being dialled all the time.
-        match self.link.questions.state() {
-            ClientState::Disconnected { why, .. } => Err(PortError {
-                state: HostState::Unreachable,
-                detail: format!("{} is not reachable: {why}", self.link.dialling.address),
-            }),
-            _ => Ok(()),
-        }
+        self.link.check()
     }
 
     fn note<T>(&mut self, result: Result<T, PortError>) -> Result<T, PortError> {
@@ -196,10 +281,7 @@ impl AgentPort {
 
     async fn question(&self, body: RequestBody) -> Result<Answer, PortError> {
         self.check()?;
-        let version = PROTOCOL_VERSION;
-        let request = Request { version, body };
-        let called = self.link.questions.call(&request, self.link.patience).await;
-        called.map_err(|error| port_error(call_state(&error), &error))
+        self.link.question(body).await
     }
 
     async fn range(&self, request: &RangeRequest, into: &mut Vec<u8>) -> Result<RangeEnd, PortError> {

@@ -41,6 +41,8 @@ impl Handler<MapProtocol> for MapService {
             MapRequest::Collect(request) => self.collect(&request, call).await,
             MapRequest::Reread(request) => self.reread(request).await,
             MapRequest::Status => Ok(MapAnswer::Status(self.node.status())),
+            MapRequest::Browse(request) => Ok(MapAnswer::Browsed(Box::new(self.node.browse(request).await))),
+            MapRequest::Agents => Ok(MapAnswer::Agents(self.node.links.agents())),
         };
         answered.or_else(refused)
     }

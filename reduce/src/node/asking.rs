@@ -486,6 +486,8 @@ fn kind(answer: &MapAnswer) -> &'static str {
         MapAnswer::Collected(_) => "collected",
         MapAnswer::Reread(_) => "reread",
         MapAnswer::Status(_) => "status",
+        MapAnswer::Browsed(_) => "browsed",
+        MapAnswer::Agents(_) => "agents",
         MapAnswer::Stale { .. } => "stale, though its epoch is not greater",
         MapAnswer::Unknown => "unknown",
         MapAnswer::Invalid(_) => "invalid",
@@ -493,7 +495,7 @@ fn kind(answer: &MapAnswer) -> &'static str {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

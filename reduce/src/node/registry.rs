@@ -1,13 +1,15 @@
 //! What is installed on a Reduce: tells owners what Brains want, and refuses Brains that are deposed (M4).
 
 use super::Shared;
+use super::hosts::Reached;
 use super::owner::{Note, Owner};
 use crate::ledger::Terms;
+use crate::placement;
 use crate::profiles::HostProfiles;
-use crate::protocol::{MonitorStatus, MonitorTask, ReduceAnswer, ReduceRequest, ReduceStatus};
+use crate::protocol::{MapNode, MonitorStatus, MonitorTask, Place, ReduceAnswer, ReduceRequest, ReduceStatus};
 use lika::actor::{Actor, Context, Failure, Handler, LifeState, Mailbox, Message, Options, RestartLimit};
 use map::plan::Plan;
-use map::protocol::KeptProfile;
+use map::protocol::{HostTarget, KeptProfile};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -25,6 +27,26 @@ pub(super) struct Ask(pub(super) ReduceRequest);
 
 impl Message for Ask {
     type Reply = ReduceAnswer;
+}
+
+/// Asks which Maps to ask about hosts, the best first.
+pub(super) enum Route {
+    /// About one.
+    Host {
+        /// The Maps, and what one of them counts there.
+        place: Place,
+        /// Which.
+        target: HostTarget,
+    },
+    /// About all.
+    All {
+        /// The Maps.
+        maps: Vec<MapNode>,
+    },
+}
+
+impl Message for Route {
+    type Reply = Vec<Reached>;
 }
 
 struct Installed {
@@ -210,6 +232,25 @@ impl Actor for Registry {
     }
 }
 
+impl Handler<Route> for Registry {
+    async fn handle(&mut self, route: Route, _context: &mut Context<Self>) -> Result<Vec<Reached>, Failure> {
+        let guards = self.shared.guards.borrow();
+        let maps = match &route {
+            Route::Host { place, .. } => &place.maps,
+            Route::All { maps } => maps,
+        };
+        let living = guards.living(maps, |_| false);
+        let ordered = match &route {
+            Route::Host { place, target } => placement::order(place, target, &living),
+            Route::All { .. } => living,
+        };
+        let reached = ordered
+            .into_iter()
+            .map(|map| (map.node.clone(), self.shared.maps.link(&map.node.address).client));
+        Ok(reached.collect())
+    }
+}
+
 impl Handler<Ask> for Registry {
     async fn handle(&mut self, Ask(request): Ask, context: &mut Context<Self>) -> Result<ReduceAnswer, Failure> {
         Ok(match request {
@@ -229,6 +270,7 @@ impl Handler<Ask> for Registry {
                 self.shared.news.borrow_mut().heard(heard);
                 ReduceAnswer::Status(self.status())
             }
+            ReduceRequest::Browse(_) | ReduceRequest::Agents { .. } => ReduceAnswer::Unknown,
         })
     }
 }

@@ -138,6 +138,7 @@ fn node(host: &str, folder: &std::path::Path) -> AgentNode {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         host: host.to_owned(),
         roots: vec![folder.to_string_lossy().into_owned()],
+        browse: Vec::new(),
         token: TokenSource::OpenOnLoopback,
         hard_links: HardLinkPolicy::Refuse,
         sandbox: SandboxPolicy::Off,

@@ -4,17 +4,15 @@ use super::range::{self, Beginning, LogFile};
 use crate::progress::Progress;
 use anyhow::{Result, bail};
 use logline::boundary::{Boundary, RecordStamps};
-use logline::records::{RecordReader, Stamps, Start};
-use logline::stamp::{Detection, FileStamps, Format, Profile, SAMPLE_BYTES, StampReader, YearWalk, Zone, learn};
-use logline::text::{Encoding, Form, LineReader, LineRole, learn_text};
+use logline::head::{Source, fill, set_years};
+use logline::stamp::{Detection, FileStamps, Profile, SAMPLE_BYTES, Zone, learn};
+use logline::text::Form;
 use map::engine::Input;
 use map::partial::Partial;
 use map::plan::Plan;
 use map::verdict::HostState;
 use std::ops::Range;
 
-/// Samples tried one after the other for a format before a file is called unstamped: 4 MiB of head.
-const LEARN_SAMPLES_MAX: u64 = 64;
 /// Formats learned within one file; a file that changes more often keeps the last.
 const FORMATS_MAX: usize = 64;
 /// Lines of a stretch without stamps that a new format must find stamps in: less is a dump with dates in it.
@@ -182,144 +180,14 @@ impl FileJob<'_> {
     }
 }
 
-/// What a monitor says of a log.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Said<'a> {
-    /// Its timestamp format.
-    pub format: Option<&'a Format>,
-    /// Its encoding.
-    pub encoding: Option<Encoding>,
-    /// Which of its lines may begin a record.
-    pub records: Option<&'a Boundary>,
-}
+impl Source for LogFile<'_> {
+    type Error = anyhow::Error;
 
-/// What was learned of a file.
-pub struct Head {
-    /// How its lines are stamped; `None` if no stamp was found.
-    pub profile: Option<Profile>,
-    /// How its bytes are text.
-    pub form: Form,
-    /// What was found, for people.
-    pub detection: Detection,
-}
-
-/// Learns a file's profile from its first bytes, or the first later ones that have stamps.
-///
-/// # Errors
-/// If the file can't be read.
-pub fn learn_head(log: &LogFile<'_>, zone: &Zone, written_seconds: i64, said: Said<'_>) -> Result<Head> {
-    let mut encoding = said.encoding;
-    let mut sample = vec![0; SAMPLE_BYTES + 1];
-    let mut first = None;
-    for block in 0..LEARN_SAMPLES_MAX {
-        let offset = block * SAMPLE_BYTES as u64;
-        if offset > 0 && offset >= log.size {
-            break;
-        }
-        let mut len = fill(log, &mut sample[..SAMPLE_BYTES], offset)?;
-        if offset + len as u64 == log.size {
-            // The file is finished, so its last line is a line even without an end (F4): it has a vote too.
-            sample[len] = b'\n';
-            len += 1;
-        }
-        let is_units = encoding.is_some_and(|encoding| encoding.unit() > 1);
-        let from = if offset == 0 || is_units {
-            0
-        } else {
-            line_start(&sample[..len])
-        };
-        let (form, detection) = learn_text(&sample[from..len], encoding, said.format);
-        // Only the first bytes have a byte order mark.
-        encoding = Some(form.encoding);
-        if let Detection::Stamped(detected) = &detection {
-            let mut profile = detected.profile.clone();
-            set_years(log, &mut profile, form, (zone, written_seconds), said.records)?;
-            return Ok(Head {
-                profile: Some(profile),
-                form,
-                detection,
-            });
-        }
-        first.get_or_insert(detection);
-    }
-    let unstamped = Detection::Unstamped {
-        why: "the file is empty".to_owned(),
-    };
-    Ok(Head {
-        profile: None,
-        form: Form::default(),
-        detection: first.unwrap_or(unstamped),
-    })
-}
-
-fn line_start(bytes: &[u8]) -> usize {
-    memchr::memchr(b'\n', bytes).map_or(0, |at| at + 1)
-}
-
-/// Reads as much as there is for `buffer`, from `offset` on.
-pub fn fill(log: &LogFile<'_>, buffer: &mut [u8], offset: u64) -> Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match log.read_at(&mut buffer[filled..], offset + filled as u64)? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    Ok(filled)
-}
-
-/// Gives year-less stamps their years, by a walk over the whole file (F8).
-fn set_years(
-    log: &LogFile<'_>,
-    profile: &mut Profile,
-    form: Form,
-    (zone, written_seconds): (&Zone, i64),
-    records: Option<&Boundary>,
-) -> Result<()> {
-    for entry in profile.entries.iter_mut().filter(|entry| entry.format.lacks_year()) {
-        let walk = YearWalk::new(StampReader::new(entry, zone.clone()));
-        let walker = Walker {
-            walk,
-            records,
-            lines: LineReader::new(form),
-        };
-        let mut reader = RecordReader::new(walker, Start::FileStart, 0);
-        let mut offset = 0;
-        loop {
-            let read = log.read_at(&mut reader.space(SAMPLE_BYTES)[..SAMPLE_BYTES], offset)?;
-            if read == 0 {
-                break;
-            }
-            reader.advance(read);
-            offset += read as u64;
-        }
-        reader.finish();
-        entry.year_marks = reader.into_stamps().walk.finish(written_seconds, zone);
-    }
-    Ok(())
-}
-
-/// Shows every line that may begin a record to the walk; to the reader none does, so none is kept.
-struct Walker<'r> {
-    walk: YearWalk,
-    records: Option<&'r Boundary>,
-    lines: LineReader,
-}
-
-impl Stamps for Walker<'_> {
-    fn read(&mut self, line: &[u8], offset: u64) -> Option<i64> {
-        let role = self.lines.take(line);
-        if role == LineRole::MayBegin
-            && self
-                .records
-                .is_none_or(|records| records.may_begin(self.lines.payload()))
-        {
-            self.walk.feed(offset, self.lines.line());
-        }
-        None
+    fn size(&self) -> u64 {
+        self.size
     }
 
-    fn encoding(&self) -> Encoding {
-        self.lines.form().encoding
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        LogFile::read_at(self, buffer, offset)
     }
 }

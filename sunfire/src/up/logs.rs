@@ -5,10 +5,10 @@
 
 use super::starter::APP;
 use crate::clock;
-use crate::eval::file::fill;
 use crate::eval::{self, range::LogFile, source::open};
 use crate::exit::Failure;
 use logline::fields::{Extractor, Lines, Rule, Scratch, Slot};
+use logline::head::fill;
 use logline::records::Stamps as _;
 use logline::stamp::{Detection, FileStamps, SAMPLE_BYTES, learn};
 use regex::bytes::Regex;

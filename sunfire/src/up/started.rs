@@ -89,7 +89,7 @@ impl Nodes {
         monitors: &[LogMonitor],
     ) -> Result<Self, Failure> {
         let means = Means::new(None)?;
-        let (agent, agent_address, agent_token) = start_agent(&means).await?;
+        let (agent, agent_address, agent_token) = start_agent(&means, log_folders(folders, monitors)).await?;
         let agent_tokens = AgentTokens {
             default: token(&source(arguments.agents_token_file.as_ref()))?,
             by_address: [(agent_address.clone(), agent_token)].into(),
@@ -220,8 +220,18 @@ impl Worker {
     }
 }
 
+/// The folders with logs that this process was told of: all that its console shows people, who need not be the user
+/// that started it.
+fn log_folders(folders: &Folders, monitors: &[LogMonitor]) -> Vec<String> {
+    let logs = monitors.iter().map(|monitor| monitor.path.as_path());
+    let logs = logs.chain(std::iter::once(folders.access_log.as_path()));
+    let parents = logs.filter_map(|log| Some(log.parent()?.to_str()?.to_owned()));
+    let named: std::collections::BTreeSet<String> = parents.collect();
+    named.into_iter().collect()
+}
+
 /// The agent of this machine. It reads what the user who started it may read; only this process knows its token.
-async fn start_agent(means: &Means) -> Result<(Worker, String, Token), Failure> {
+async fn start_agent(means: &Means, browse: Vec<String>) -> Result<(Worker, String, Token), Failure> {
     let secret: String = means
         .randomness
         .bytes32()
@@ -233,6 +243,7 @@ async fn start_agent(means: &Means) -> Result<(Worker, String, Token), Failure> 
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         host: hostname(),
         roots: vec!["/".to_owned()],
+        browse,
         token: TokenSource::Given(Secret::new(secret)),
         hard_links: HardLinkPolicy::Allow,
         sandbox: SandboxPolicy::Off,

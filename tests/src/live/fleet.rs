@@ -34,6 +34,7 @@ impl LocalAgent {
             listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
             host: host.to_owned(),
             roots: vec![root.to_str().expect("UTF-8").to_owned()],
+            browse: Vec::new(),
             token: TokenSource::OpenOnLoopback,
             hard_links: HardLinkPolicy::Refuse,
             sandbox: SandboxPolicy::Off,

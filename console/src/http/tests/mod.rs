@@ -1,5 +1,6 @@
 //! The console over real sockets on loopback, with a store in memory and a Brain that says what it is told.
 
+mod files;
 mod log;
 mod standing;
 

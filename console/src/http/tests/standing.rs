@@ -14,6 +14,8 @@ impl Handler<BrainProtocol> for FixedBrain {
     async fn handle(&self, request: BrainRequest, _call: &mut Call<BrainProtocol>) -> Result<BrainAnswer, Refusal> {
         match request {
             BrainRequest::State => Ok(BrainAnswer::State(Box::new(self.0.clone()))),
+            BrainRequest::Browse { host, question, .. } => Ok(super::files::browsed(&host, question)),
+            BrainRequest::Agents => Ok(super::files::agents()),
         }
     }
 }
