@@ -230,6 +230,15 @@ impl HostClock for Still {
     }
 }
 
+fn previews(path: &str) -> [PreviewRequest; 2] {
+    [PreviewFrom::Offset(0), PreviewFrom::End].map(|from| PreviewRequest {
+        path: path.to_owned(),
+        identity: None,
+        from,
+        length: 100,
+    })
+}
+
 /// The same through every question that holds a path, as an upstream would ask it.
 #[test]
 fn no_question_is_answered_with_anything_from_outside() {
@@ -282,13 +291,7 @@ fn no_question_is_answered_with_anything_from_outside() {
                     assert!(allowed.contains(&plan.file().stat.identity.inode), "{path:?}");
                 }
             }
-            for from in [PreviewFrom::Offset(0), PreviewFrom::End] {
-                let request = PreviewRequest {
-                    path: path.clone(),
-                    identity: None,
-                    from,
-                    length: 100,
-                };
+            for request in previews(path) {
                 if let Served::Answer(Answer::Preview(PreviewAnswer::Bytes(preview))) =
                     ask(RequestBody::Preview(request))
                 {

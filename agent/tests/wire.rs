@@ -128,6 +128,10 @@ fn requests() {
             body,
         });
     }
+}
+
+#[test]
+fn places_of_stamps() {
     for place in [StampPlace::Column(3), StampPlace::Scan(u32::MAX)] {
         check(place);
     }
@@ -292,6 +296,10 @@ fn the_rest() {
         ],
         mounts: usages.into_iter().map(mount).collect(),
     }));
+}
+
+#[test]
+fn folders_and_files() {
     let kinds = [
         FileKind::Regular,
         FileKind::Folder,
@@ -332,6 +340,10 @@ fn the_rest() {
         offset: u64::MAX,
         bytes: (0..=255).collect(),
     }))));
+}
+
+#[test]
+fn mistakes() {
     let errors = [
         RequestError::Version { asked: 9, spoken: 1 },
         RequestError::PathTooLong { bytes: usize::MAX },

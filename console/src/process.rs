@@ -50,8 +50,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1024 connections, 8 questions and 8 looks at files at a time, 10 s for each (less than the page waits), an access
-    /// log of 64 MiB.
+    /// 1024 connections, 8 questions and 8 looks at files at a time, 10 s for each (less than the page waits), an
+    /// access log of 64 MiB.
     fn default() -> Self {
         Self {
             connections_max: 1024,

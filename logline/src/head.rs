@@ -28,7 +28,7 @@ pub trait Source {
 
     /// The stretches that can be read, in their order; the first begins the file.
     fn stretches(&self) -> Vec<Range<u64>> {
-        vec![0..self.size()]
+        std::iter::once(0..self.size()).collect()
     }
 }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use agent::confinement::{Confinement, Landlock, Seccomp};
 use agent::profile::{StampProfile, StampZone};
 use agent::protocol::{
-    Answer, Content, FindAnswer, FindRequest, Generation, ListAnswer, ListRequest, PREVIEW_BYTES_MAX, PreviewAnswer,
-    PreviewFrom, PreviewRequest, RangeRequest, RequestBody, SnapshotAnswer, SnapshotRequest,
+    Answer, Content, FindAnswer, FindRequest, Generation, ListAnswer, ListRequest, PREVIEW_BYTES_MAX, PreviewFrom,
+    PreviewRequest, RangeRequest, RequestBody, SnapshotAnswer, SnapshotRequest,
 };
 use agent::roots::OpenWay;
 use lika::seam::Clock;
@@ -284,9 +284,8 @@ async fn a_thousand_dawdling_strangers_keep_no_map_from_its_pull() {
 /// What an agent may have allocated, whatever it is asked.
 const RSS_ANON_KIB_MAX: u64 = 16 << 10;
 
-#[tokio::test]
-async fn a_mix_of_requests_takes_little_memory() {
-    let scene = Scene::new();
+/// A log of some megabytes, and five hundred small ones that were rotated; gives the text of the first.
+fn many_generations(scene: &Scene) -> String {
     let mut line = String::new();
     for second in 0..200_000 {
         let at = jiff::Timestamp::from_second(1_792_800_000 + second).expect("a time");
@@ -300,6 +299,13 @@ async fn a_mix_of_requests_takes_little_memory() {
         )
         .expect("a file");
     }
+    line
+}
+
+#[tokio::test]
+async fn a_mix_of_requests_takes_little_memory() {
+    let scene = Scene::new();
+    let line = many_generations(&scene);
     let agent = scene.start("");
     let mut pullers: Vec<Puller> = (0..4).map(|_| Puller::open(&agent.address)).collect();
     let generations = scene.snapshot(&pullers[0]).await.generations;

@@ -107,6 +107,8 @@ impl Handler<ReduceProtocol> for Reduce {
                 told.repairs.push((self.clock.wall().0, windows));
                 ReduceAnswer::Done
             }
+            ReduceRequest::Browse(_) => return Err(Refusal::Declined("nobody browses here".to_owned())),
+            ReduceRequest::Agents { .. } => ReduceAnswer::Agents(Vec::new()),
             ReduceRequest::Status { heard } => {
                 told.news = told.news.split_off(&(heard + 1));
                 let status = |task: &MonitorTask| MonitorStatus {

@@ -289,7 +289,7 @@ impl Reading<'_> {
     fn seconds(&mut self, line: &[u8], at: usize, middle: usize, fraction: bool, zone: bool) -> Option<i64> {
         let read = self.format.read_seconds(line, middle, fraction, zone)?;
         let wall = self.kept.minute_wall + i64::from(read.second);
-        let utc = self.clocks.to_utc(read.zone, wall)?;
+        let utc = self.clocks.utc_of(read.zone, wall)?;
         let unix_ns = utc.checked_mul(NANOS_PER_SECOND)?.checked_add(i64::from(read.nanos))?;
         self.keep(&line[at..read.end], read.zone, unix_ns);
         Some(unix_ns)
@@ -330,7 +330,7 @@ fn instant(stamp: &Stamp, clocks: &mut Clocks, anchor_seconds: i64, kept_year: &
         Stamp::Civil(civil) => civil,
     };
     let wall = wall_seconds(civil, clocks, anchor_seconds, kept_year);
-    let utc = clocks.to_utc(civil.zone, wall)?;
+    let utc = clocks.utc_of(civil.zone, wall)?;
     utc.checked_mul(NANOS_PER_SECOND)?.checked_add(i64::from(civil.nanos))
 }
 

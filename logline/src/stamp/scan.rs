@@ -269,8 +269,8 @@ fn zone_offset(line: &[u8], start: usize, spaced: bool) -> Option<(WrittenZone, 
     (!goes_on && !spaced).then_some((WrittenZone::Offset(sign * hours * 3600), start + 3))
 }
 
-/// A zone's full name; or `Z` and the common abbreviations, as a whole word. A name that means several zones is consumed and left to the
-/// input's zone.
+/// A zone's full name; or `Z` and the common abbreviations, as a whole word. A name that means several zones is
+/// consumed and left to the input's zone.
 fn zone_word(line: &[u8], start: usize) -> Option<(WrittenZone, usize)> {
     if let Some(named) = zone_name(line, start) {
         return Some(named);

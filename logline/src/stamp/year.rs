@@ -158,7 +158,7 @@ impl YearWalk {
         let mut anchor = |placed: &Placed| {
             let day = last_day + i64::from(placed.turns - last.turns);
             let wall = day * SECONDS_PER_DAY + placed.civil.seconds_of_day();
-            clocks.to_utc(placed.civil.zone, wall).unwrap_or(wall)
+            clocks.utc_of(placed.civil.zone, wall).unwrap_or(wall)
         };
         let mark = |placed: &Placed| YearMark {
             offset: placed.offset,

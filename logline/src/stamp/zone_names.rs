@@ -97,7 +97,7 @@ impl Clocks {
 
     /// UTC seconds of a wall time in the zone that is written; `None` if nobody knows that zone.
     #[inline]
-    pub fn to_utc(&mut self, zone: WrittenZone, wall: i64) -> Option<i64> {
+    pub fn utc_of(&mut self, zone: WrittenZone, wall: i64) -> Option<i64> {
         match zone {
             WrittenZone::Absent => {
                 self.last = None;

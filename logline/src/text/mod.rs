@@ -109,8 +109,8 @@ impl Form {
 }
 
 /// Why a log whose records end in NUL is not counted.
-pub const NUL_ENDED: &str = "its records end with a NUL byte and not with a line end: let the application end them with \
-    line ends";
+pub const NUL_ENDED: &str = "its records end with a NUL byte and not with a line end: let the application end them \
+    with line ends";
 
 /// Whether NUL bytes end records in a sample, rather than standing in a line now and then: in most of what lies
 /// between two line ends there is one, with text on either side. Zeros at the beginning of a line are a hole.

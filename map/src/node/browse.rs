@@ -178,7 +178,7 @@ impl Source for Parts {
     fn stretches(&self) -> Vec<Range<u64>> {
         let head_end = self.head.len() as u64;
         if self.tail.is_empty() {
-            return vec![0..head_end];
+            return std::iter::once(0..head_end).collect();
         }
         vec![0..head_end, self.tail_start..self.size]
     }

@@ -102,7 +102,8 @@ impl Puppet {
                 state.rereads.push(reread.clone());
                 Some(MapAnswer::Reread(state.reread_answer.clone()))
             }
-            MapRequest::Collect(_) | MapRequest::Status => None,
+            MapRequest::Agents => Some(MapAnswer::Agents(Vec::new())),
+            MapRequest::Collect(_) | MapRequest::Status | MapRequest::Browse(_) => None,
         }
     }
 }

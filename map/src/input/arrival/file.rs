@@ -273,9 +273,7 @@ impl File {
     /// Of what stood there when it was first looked at, only a last line without end is of use.
     fn take_before(&mut self, bytes: &[u8]) -> Option<(Seen, FirstLine)> {
         let at = memchr::memrchr(b'\n', bytes).map(|end| end + 1);
-        let Some(at) = at.or((!self.is_broken).then_some(0)) else {
-            return None;
-        };
+        let at = at.or((!self.is_broken).then_some(0))?;
         self.is_broken = false;
         let half = &bytes[at..];
         self.reader = reader(
