@@ -10,8 +10,8 @@
 //!
 //! A result never depends on where the reads were cut: that is a property test of this crate.
 
+use crate::find::{self, BLOCK_BYTES};
 use crate::text::Encoding;
-use memchr::memchr;
 use mutant::Mutant;
 use std::ops::Range;
 
@@ -336,11 +336,23 @@ impl<S: Stamps> RecordReader<S> {
         }
     }
 
-    #[inline]
+    /// Takes every whole line: its ends are marked a block at a time, and then taken one by one.
     fn split_bytes(&mut self) {
-        while let Some(found) = memchr(b'\n', &self.buffer[self.probe..self.filled]) {
-            let end = self.probe + found;
-            self.take_line(end, 1);
+        let mut marks = [0; _];
+        let mut at = self.probe;
+        while at < self.filled {
+            let block = at..self.filled.min(at + BLOCK_BYTES);
+            let words = find::marks(b'\n', &self.buffer[block.clone()], &mut marks);
+            let filled = self.filled;
+            for (word, mut bits) in (at..).step_by(u64::BITS as usize).zip(marks[..words].iter().copied()) {
+                while bits != 0 {
+                    // What a line before has taken out of the buffer lay before this one.
+                    let taken_out = filled - self.filled;
+                    self.take_line(word + bits.trailing_zeros() as usize - taken_out, 1);
+                    bits &= bits - 1;
+                }
+            }
+            at = block.end - (filled - self.filled);
         }
         self.probe = self.filled;
     }

@@ -4,13 +4,14 @@
 //! escaped (Apache writes `\"`, nginx `\x22`), and there that text must stand. Values are as written, escapes too.
 //! Only as much of the first line is looked at as the needed columns take; what follows the format is ignored.
 
-use memchr::{memchr, memrchr};
+use memchr::memrchr;
 
 use super::access_format::{Format, Part};
 use super::error::{RuleError, Unparsable};
 use super::logfmt::closing_quote;
 use super::slot::{Lines, Slot};
-use super::text::{first_line, is_blank, near};
+use super::text::{first_line, is_blank};
+use crate::find::near;
 
 mod jump;
 use jump::Jump;
@@ -140,7 +141,7 @@ impl End {
                 }
             }
             End::Quote(rest) => {
-                let quote = from + memchr(b'"', &line[from..])?;
+                let quote = from + near(b'"', &line[from..])?;
                 let escaped = quote > from && line[quote - 1] == b'\\';
                 let end = if escaped {
                     from + closing_quote(&line[from..])?
@@ -206,7 +207,7 @@ enum Protocol {
 impl Request {
     /// `None` for `-` and for what isn't HTTP: a TLS hello, a scanner's noise. A target with spaces is kept whole.
     fn parse(text: &[u8]) -> Option<Request> {
-        let method = memchr(b' ', text)?;
+        let method = near(b' ', text)?;
         let is_token = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
         if method == 0 || !text[..method].iter().all(is_token) {
             return None;

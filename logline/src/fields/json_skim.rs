@@ -1,10 +1,11 @@
 //! A strict validator of JSON that walks a text once and builds nothing (RFC 8259; nothing that it forbids is let by).
 //!
-//! Strings are skipped eight bytes at a time. Nesting is followed with one bit a level, without recursion, to
+//! Strings are skipped sixteen bytes at a time. Nesting is followed with one bit a level, without recursion, to
 //! [`DEPTH_MAX`] levels. Bytes inside strings that aren't UTF-8 are let by: logs have them, and they are kept as they
 //! are.
 
 use super::error::Unparsable;
+use crate::find::plain_text;
 
 /// Levels of nesting that are followed, the object itself being the first: what common parsers allow, and what a
 /// hostile line may cost at most.
@@ -145,7 +146,7 @@ impl Skim<'_> {
     }
 
     /// Skips what is neither an object nor an array.
-    fn scalar(&mut self) -> Result<(), Unparsable> {
+    pub(super) fn scalar(&mut self) -> Result<(), Unparsable> {
         match self.peek()? {
             b'"' => {
                 self.at += 1;
@@ -158,7 +159,8 @@ impl Skim<'_> {
         }
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<(), Unparsable> {
+    #[inline]
+    pub(super) fn word(&mut self, word: &[u8]) -> Result<(), Unparsable> {
         if !self.text[self.at..].starts_with(word) {
             return Err(Unparsable::MalformedJson);
         }
@@ -169,7 +171,7 @@ impl Skim<'_> {
     /// Skips the rest of a string, behind its first quote.
     fn string(&mut self) -> Result<(), Unparsable> {
         loop {
-            self.at += plain_len(&self.text[self.at..]);
+            self.at += plain_text(&self.text[self.at..]);
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
@@ -200,7 +202,8 @@ impl Skim<'_> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Unparsable> {
+    #[inline]
+    pub(super) fn number(&mut self) -> Result<(), Unparsable> {
         self.eat(b'-');
         if !self.eat(b'0') {
             self.digits()?;
@@ -217,59 +220,14 @@ impl Skim<'_> {
 
     /// Skips one digit or more.
     fn digits(&mut self) -> Result<(), Unparsable> {
-        let count = self.text[self.at..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        self.at += count;
-        if count == 0 {
+        let from = self.at;
+        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at == from {
             Err(Unparsable::MalformedJson)
         } else {
             Ok(())
-        }
-    }
-}
-
-/// One in each byte of a word.
-const ONES: u64 = u64::MAX / 255;
-
-/// Bytes before the first quote, backslash or control character. Eight at a time, by Mycroft's test for a zero byte:
-/// its lowest hit is always true (as in `serde_json`).
-#[inline]
-fn plain_len(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks::<8>();
-    for (place, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let quote = word ^ (ONES * b'"' as u64);
-        let slash = word ^ (ONES * b'\\' as u64);
-        let hits = word.wrapping_sub(ONES * 0x20) & !word
-            | quote.wrapping_sub(ONES) & !quote
-            | slash.wrapping_sub(ONES) & !slash;
-        let hits = hits & ONES << 7;
-        if hits != 0 {
-            return place * 8 + hits.trailing_zeros() as usize / 8;
-        }
-    }
-    let special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_bytes_are_counted() {
-        for special in [b'"', b'\\', 0, 0x1f] {
-            for before in 0..40 {
-                for filler in [b' ', b'a', 0x7f, 0x80, 0xa2, 0xff, b'!', b'#', b'[', b']'] {
-                    let mut text = vec![filler; before];
-                    assert_eq!(plain_len(&text), before, "{filler:#x}");
-                    text.push(special);
-                    text.extend_from_slice(b"\"\\\0abcdefgh");
-                    assert_eq!(plain_len(&text), before, "{special:#x} behind {before} of {filler:#x}");
-                }
-            }
         }
     }
 }

@@ -7,7 +7,8 @@
 
 use super::error::{RuleError, Unparsable};
 use super::slot::{Lines, Slot};
-use super::text::{Needle, first_line, is_blank, near, quoted, trim};
+use super::text::{Needle, first_line, is_blank, quoted, trim};
+use crate::find::near;
 
 /// The separators.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use memchr::{memchr, memmem};
 
 use super::error::RuleError;
 use super::slot::{Lines, Scratch, Slot};
+use crate::find::near;
 
 /// The record's first line, without its line end. Cost: nothing if the record is known to have no other.
 #[inline]
@@ -30,28 +31,6 @@ const fn repeated(byte: u8) -> u64 {
 fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(repeated(0x01)) & !word & repeated(0x80)
 }
-
-/// Position of a byte that is probably near: looks at words of eight bytes are cheaper than a call of `memchr`.
-#[inline]
-pub(super) fn near(byte: u8, text: &[u8]) -> Option<usize> {
-    let (mut rest, mut passed) = (text, 0);
-    while passed < NEAR_BYTES
-        && let Some((head, tail)) = rest.split_first_chunk::<8>()
-    {
-        let hits = zero_bytes(u64::from_le_bytes(*head) ^ repeated(byte));
-        if hits != 0 {
-            return Some(passed + hits.trailing_zeros() as usize / 8);
-        }
-        (rest, passed) = (tail, passed + 8);
-    }
-    if passed < NEAR_BYTES {
-        return rest.iter().position(|&other| other == byte).map(|found| passed + found);
-    }
-    memchr(byte, rest).map(|found| passed + found)
-}
-
-/// Bytes that [`near`] looks at by itself.
-const NEAR_BYTES: usize = 16;
 
 /// Position of the first occurrence of a text of two bytes or more that begins within the first [`WORDS_BYTES`];
 /// otherwise from where on none was looked for.
@@ -162,7 +141,7 @@ impl Needle {
     #[inline]
     pub(super) fn find(&self, text: &[u8]) -> Option<usize> {
         match self.single {
-            Some(byte) => memchr(byte, text),
+            Some(byte) => near(byte, text),
             None => match find_near(self.finder.needle(), text) {
                 Ok(found) => Some(found),
                 Err(from) => self.finder.find(&text[from..]).map(|found| from + found),
@@ -245,20 +224,6 @@ mod tests {
         check_plain("a\r\nb", "a\nb");
         check_plain("a\r\nb\r\n\r\nc\r", "a\nb\n\nc");
         check_plain("\r\n\r\n", "\n\n");
-    }
-
-    #[test]
-    fn a_byte_is_found_near_and_far() {
-        for len in 0..40 {
-            for at in 0..len {
-                for filler in [b'a', 0x00, b'!', 0x21, 0x80, 0xff, b' ' ^ 0x01, b' ' | 0x80] {
-                    let mut text = vec![filler; len];
-                    assert_eq!(near(b' ', &text), None);
-                    text[at] = b' ';
-                    assert_eq!(near(b' ', &text), Some(at), "{text:?}");
-                }
-            }
-        }
     }
 
     #[test]

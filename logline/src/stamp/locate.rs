@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use memchr::{memchr_iter, memmem};
+use crate::find::near;
+use memchr::memmem;
 
 /// How many colour sequences before a stamp are passed over.
 const COLOURS_MAX: usize = 4;
@@ -66,7 +67,16 @@ impl Places {
                 start => read(start),
             }),
             Places::Column(column) => read(*column),
-            Places::AfterByte(byte) => memchr_iter(*byte, line).find_map(|at| read(at + 1)),
+            Places::AfterByte(byte) => {
+                let mut from = 0;
+                while let Some(found) = near(*byte, &line[from..]) {
+                    from += found + 1;
+                    if let Some(result) = read(from) {
+                        return Some(result);
+                    }
+                }
+                None
+            }
             Places::After(finder) => find_after(finder, line, read),
             Places::Scan(bytes) => (0..line.len().min(*bytes))
                 .filter(|&at| is_start(line, at))

@@ -68,20 +68,20 @@ impl Kept {
         }
     }
 
-    /// Compares the text at a stamp's place.
+    /// Compares the text at a stamp's place: first with all of the stamp, since neighbouring lines are mostly of the
+    /// same instant; only then with the part up to the seconds.
     #[inline]
     fn likeness(&self, text: &[u8]) -> Likeness {
         let words = words(text);
-        let (mut unlike, mut unlike_head) = (0, 0);
-        for (index, word) in words.iter().enumerate() {
-            let different = word ^ self.words[index];
-            unlike |= different & self.mask[index];
-            unlike_head |= different & self.head_mask[index];
-        }
+        let differs = |mask: &Words, length: usize| {
+            let count = length.div_ceil(8).min(KEPT_WORDS);
+            let each = words[..count].iter().zip(&self.words[..count]).zip(&mask[..count]);
+            each.fold(0, |unlike, ((word, kept), mask)| unlike | (word ^ kept) & mask) != 0
+        };
         // Text shorter than the stamp was filled up with zeros, which a hand-written pattern could hold.
-        if unlike == 0 && text.len() >= self.length {
+        if text.len() >= self.length && !differs(&self.mask, self.length) {
             Likeness::Same
-        } else if unlike_head == 0 && text.len() >= self.head_length {
+        } else if text.len() >= self.head_length && !differs(&self.head_mask, self.head_length) {
             Likeness::SameHead
         } else {
             Likeness::Other

@@ -9,6 +9,7 @@
 use memchr::memchr;
 
 use super::{End, Step};
+use crate::find::near;
 
 /// The byte that the jump looks for.
 const MARK: u8 = b'"';
@@ -69,7 +70,7 @@ impl Jump {
     /// Where the next variable begins; `None` if the line must be walked.
     #[inline]
     pub(super) fn find(&self, line: &[u8]) -> Option<usize> {
-        let mark = memchr(MARK, line)?;
+        let mark = near(MARK, line)?;
         if mark < self.lead_len + self.places.first()?.distance {
             return None;
         }
