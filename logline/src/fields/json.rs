@@ -10,6 +10,7 @@ use memchr::memchr;
 use super::error::Unparsable;
 use super::escapes;
 use super::json_path::{Node, Paths};
+use super::json_shape::Shapes;
 use super::json_skim::{DEPTH_MAX, Skim};
 use super::slot::{Scratch, Slot};
 
@@ -20,11 +21,13 @@ pub(super) struct Plan {
     found: Vec<Found>,
     /// A key with escapes, decoded.
     key: Vec<u8>,
+    /// Objects that need no walk.
+    shapes: Shapes,
 }
 
 /// What stands at a node, as positions in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
+pub(super) enum Found {
     Nothing,
     Null,
     Plain(usize, usize),
@@ -39,23 +42,17 @@ impl Plan {
             paths,
             found,
             key: Vec::new(),
+            shapes: Shapes::default(),
         }
     }
 
     pub(super) fn extract(&mut self, record: &[u8], scratch: &mut Scratch, out: &mut [Slot]) -> Result<(), Unparsable> {
         let start = memchr(b'{', record).ok_or(Unparsable::NoObject)?;
-        self.found.fill(Found::Nothing);
-        let mut walk = Walk {
-            skim: Skim {
-                text: record,
-                at: start,
-            },
-            nodes: &self.paths.nodes,
-            found: &mut self.found,
-            key: &mut self.key,
+        let end = match self.shapes.replay(record, start, &mut self.found) {
+            Some(end) => end,
+            None => self.walk(record, start)?,
         };
-        walk.object(0, 1)?;
-        let behind = &record[walk.skim.at..];
+        let behind = &record[end..];
         let line = memchr(b'\n', behind).map_or(behind, |end| &behind[..end]);
         if !line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
             return Err(Unparsable::TextAfterObject);
@@ -72,6 +69,41 @@ impl Plan {
             };
         }
         Ok(())
+    }
+
+    /// Walks an object that begins at `start`; where it ends.
+    fn walk(&mut self, record: &[u8], start: usize) -> Result<usize, Unparsable> {
+        self.found.fill(Found::Nothing);
+        let mut walk = Walk {
+            skim: Skim {
+                text: record,
+                at: start,
+            },
+            nodes: &self.paths.nodes,
+            found: &mut self.found,
+            key: &mut self.key,
+        };
+        walk.object(0, 1)?;
+        let end = walk.skim.at;
+        self.shapes.learn(record, (start, end), &self.found);
+        Ok(end)
+    }
+}
+
+impl Found {
+    /// Whether a value stands here, from `start` to `end`.
+    pub(super) fn is_at(self, start: usize, end: usize) -> bool {
+        matches!(self, Found::Plain(from, to) | Found::Escaped(from, to) if (from, to) == (start, end))
+    }
+
+    /// Whether a value stands here.
+    pub(super) fn is_value(self) -> bool {
+        matches!(self, Found::Plain(..) | Found::Escaped(..))
+    }
+
+    /// The same without the value.
+    pub(super) fn without_value(self) -> Self {
+        if self.is_value() { Found::Nothing } else { self }
     }
 }
 

@@ -19,6 +19,7 @@ mod escapes;
 mod grok;
 mod json;
 mod json_path;
+mod json_shape;
 mod json_skim;
 mod kv;
 mod logfmt;
