@@ -7,7 +7,7 @@
 use memchr::memchr;
 
 use super::error::{RuleError, Unparsable};
-use super::slot::{Scratch, Slot};
+use super::slot::{Lines, Scratch, Slot};
 use super::text::{Needle, Plain, place, plain_lines, quoted};
 
 /// The fields in their order.
@@ -95,8 +95,14 @@ impl Plan {
         Ok(Plan { fields })
     }
 
-    pub(super) fn extract(&self, record: &[u8], scratch: &mut Scratch, out: &mut [Slot]) -> Result<(), Unparsable> {
-        let plain = plain_lines(record, scratch);
+    pub(super) fn extract(
+        &self,
+        record: &[u8],
+        lines: Lines,
+        scratch: &mut Scratch,
+        out: &mut [Slot],
+    ) -> Result<(), Unparsable> {
+        let plain = plain_lines(record, lines, scratch);
         let text = match plain {
             Plain::Record(len) => &record[..len],
             Plain::Scratch => scratch.buffer().as_slice(),

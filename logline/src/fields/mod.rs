@@ -26,6 +26,7 @@ mod logfmt;
 #[cfg(test)]
 mod properties;
 mod regex;
+mod regex_chain;
 mod rule;
 mod slot;
 mod split;
@@ -140,8 +141,8 @@ impl Extractor {
             Plan::Split(plan) => plan.extract(record, lines, out),
             Plan::Json(plan) => plan.extract(record, scratch, out),
             Plan::Logfmt(plan) => plan.extract(record, lines, scratch, out),
-            Plan::Between(plan) => plan.extract(record, scratch, out),
-            Plan::Regex(plan) => plan.extract(record, scratch, out),
+            Plan::Between(plan) => plan.extract(record, lines, scratch, out),
+            Plan::Regex(plan) => plan.extract(record, lines, scratch, out),
         };
         if result.is_err() {
             out.fill(Slot::Absent);

@@ -3,13 +3,14 @@
 //! The pattern works on bytes and, wherever it allows that, without Unicode tables: `\w`, `\d`, `.` and case folding
 //! are then ASCII, which is what logs mean and several times as fast. A pattern that asks for more (`\p{…}`, a class
 //! with other letters) is compiled with Unicode instead. The engine is linear in the record, and searches for a
-//! literal that a match must have before anything else.
+//! literal that a match must have before anything else. Most patterns are simpler than that (`regex_chain`).
 
 use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 
 use super::error::{RuleError, Unparsable};
 use super::grok;
-use super::slot::{Scratch, Slot};
+use super::regex_chain::{Chain, Search};
+use super::slot::{Lines, Scratch, Slot};
 use super::text::{Plain, place, plain_lines, quoted};
 
 /// Bytes that a compiled pattern may take: a pattern is a user's text, and its repetitions multiply.
@@ -81,6 +82,10 @@ pub(super) struct Plan {
     regex: Regex,
     groups: Vec<usize>,
     locations: CaptureLocations,
+    /// The pattern as a chain, if it is one.
+    chain: Option<Chain>,
+    /// Where each group stands that the chain found.
+    found: Vec<(usize, usize)>,
 }
 
 impl Plan {
@@ -99,18 +104,37 @@ impl Plan {
         let locations = pattern.regex.capture_locations();
         // A clone has caches of its own, so extractors on several threads don't wait for each other.
         Ok(Plan {
+            chain: Chain::new(pattern.regex.as_str()),
+            found: vec![(0, 0); pattern.regex.captures_len()],
             regex: pattern.regex.clone(),
             groups,
             locations,
         })
     }
 
-    pub(super) fn extract(&mut self, record: &[u8], scratch: &mut Scratch, out: &mut [Slot]) -> Result<(), Unparsable> {
-        let plain = plain_lines(record, scratch);
+    pub(super) fn extract(
+        &mut self,
+        record: &[u8],
+        lines: Lines,
+        scratch: &mut Scratch,
+        out: &mut [Slot],
+    ) -> Result<(), Unparsable> {
+        let plain = plain_lines(record, lines, scratch);
         let text = match plain {
             Plain::Record(len) => &record[..len],
             Plain::Scratch => scratch.buffer().as_slice(),
         };
+        match self.chain.as_ref().map(|chain| chain.search(text, &mut self.found)) {
+            Some(Search::Match) => {
+                for (&group, slot) in self.groups.iter().zip(out) {
+                    let (start, end) = self.found[group];
+                    *slot = plain.slot(start, end);
+                }
+                return Ok(());
+            }
+            Some(Search::NoMatch) => return Err(Unparsable::NoMatch),
+            Some(Search::Undecided) | None => {}
+        }
         if self.regex.captures_read(&mut self.locations, text).is_none() {
             return Err(Unparsable::NoMatch);
         }

@@ -81,9 +81,18 @@ impl Plain {
     }
 }
 
-/// Makes every line end a plain `\n`. Cost: one search for a `\r\n` inside; a copy of the record if there is one.
-pub(super) fn plain_lines(record: &[u8], scratch: &mut Scratch) -> Plain {
+/// Makes every line end a plain `\n`. Cost: of several lines, one search for a `\r\n` inside; a copy of the record if
+/// there is one.
+#[inline]
+pub(super) fn plain_lines(record: &[u8], lines: Lines, scratch: &mut Scratch) -> Plain {
     let text = record.strip_suffix(b"\r").unwrap_or(record);
+    match lines {
+        Lines::One => Plain::Record(text.len()),
+        Lines::Any => plain_lines_of_several(text, scratch),
+    }
+}
+
+fn plain_lines_of_several(text: &[u8], scratch: &mut Scratch) -> Plain {
     let Some(first) = memmem::find(text, b"\r\n") else {
         return Plain::Record(text.len());
     };
@@ -207,7 +216,7 @@ mod tests {
     #[track_caller]
     fn check_plain(record: &str, expected: &str) {
         let mut scratch = Scratch::default();
-        let plain = plain_lines(record.as_bytes(), &mut scratch);
+        let plain = plain_lines(record.as_bytes(), Lines::Any, &mut scratch);
         let text = match plain {
             Plain::Record(len) => &record.as_bytes()[..len],
             Plain::Scratch => scratch.buffer().as_slice(),
