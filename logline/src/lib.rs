@@ -11,12 +11,10 @@
 //! | [`order`] | which stamps are wild |
 //! | [`text`] | encodings, and what container runtimes write around lines |
 //! | [`fields`] | cutting fields out of a record |
-//! | `find` | finding a byte near by, or everywhere in a buffer |
 //! | [`head`], [`survey`] | what a file's beginning tells, and what a look over its records shows |
 
 pub mod boundary;
 pub mod fields;
-mod find;
 pub mod head;
 pub mod order;
 pub mod records;

@@ -10,8 +10,8 @@
 //!
 //! A result never depends on where the reads were cut: that is a property test of this crate.
 
-use crate::find::{self, BLOCK_BYTES};
 use crate::text::Encoding;
+use bytefind::BLOCK_BYTES;
 use mutant::Mutant;
 use std::ops::Range;
 
@@ -342,7 +342,7 @@ impl<S: Stamps> RecordReader<S> {
         let mut at = self.probe;
         while at < self.filled {
             let block = at..self.filled.min(at + BLOCK_BYTES);
-            let words = find::marks(b'\n', &self.buffer[block.clone()], &mut marks);
+            let words = bytefind::marks(b'\n', &self.buffer[block.clone()], &mut marks);
             let filled = self.filled;
             for (word, mut bits) in (at..).step_by(u64::BITS as usize).zip(marks[..words].iter().copied()) {
                 while bits != 0 {

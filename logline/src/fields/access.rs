@@ -11,7 +11,7 @@ use super::error::{RuleError, Unparsable};
 use super::logfmt::closing_quote;
 use super::slot::{Lines, Slot};
 use super::text::{first_line, is_blank};
-use crate::find::near;
+use bytefind::near;
 
 mod jump;
 use jump::Jump;

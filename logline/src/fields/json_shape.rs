@@ -174,7 +174,7 @@ impl Skim<'_> {
     fn value_of(&mut self, kind: Kind) -> Option<()> {
         match kind {
             Kind::Text => {
-                self.at += crate::find::plain_text(&self.text[self.at..]);
+                self.at += bytefind::plain_text(&self.text[self.at..]);
                 // Not a quote: an escape, or no JSON.
                 (self.text.get(self.at) == Some(&b'"')).then_some(())
             }

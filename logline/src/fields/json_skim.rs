@@ -5,7 +5,7 @@
 //! are.
 
 use super::error::Unparsable;
-use crate::find::plain_text;
+use bytefind::plain_text;
 
 /// Levels of nesting that are followed, the object itself being the first: what common parsers allow, and what a
 /// hostile line may cost at most.

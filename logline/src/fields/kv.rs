@@ -8,7 +8,7 @@
 use super::error::{RuleError, Unparsable};
 use super::slot::{Lines, Slot};
 use super::text::{Needle, first_line, is_blank, quoted, trim};
-use crate::find::near;
+use bytefind::near;
 
 /// The separators.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@
 //! the same groups. Places to begin are where the first literal stands. What a chain can't say is left to the engine of
 //! `regex`, and so is a text in which beginning again and again would cost more than one pass.
 
-use crate::find::near;
+use bytefind::near;
 use memchr::memmem;
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};

@@ -6,7 +6,7 @@ use memchr::{memchr, memmem};
 
 use super::error::RuleError;
 use super::slot::{Lines, Scratch, Slot};
-use crate::find::near;
+use bytefind::near;
 
 /// The record's first line, without its line end. Cost: nothing if the record is known to have no other.
 #[inline]

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::find::near;
+use bytefind::near;
 use memchr::memmem;
 
 /// How many colour sequences before a stamp are passed over.

@@ -9,7 +9,7 @@
 use memchr::memchr;
 
 use super::{End, Step};
-use crate::find::near;
+use bytefind::near;
 
 /// The byte that the jump looks for.
 const MARK: u8 = b'"';
