@@ -167,14 +167,15 @@ impl Groups {
     }
 
     fn place_new(&mut self, hash: u64, key: &[u8]) -> Place {
-        let group = Group {
+        // Nothing is made of a key before it is known to be kept: beyond the limit most are not.
+        let group = || Group {
             hash,
             key: key.into(),
             records: 0,
         };
         if self.groups.len() < self.limit {
             let index = self.groups.len() as u32;
-            self.groups.push(group);
+            self.groups.push(group());
             self.states.extend(self.kinds.iter().map(|kind| State::new(*kind)));
             self.index(hash, index);
             return Place::Kept(index);
@@ -190,7 +191,7 @@ impl Groups {
         let greatest = self.by_hash.peek().copied();
         match greatest {
             Some((kept, index)) if hash < kept && !mutant::is(Mutant::FirstComeGroups) => {
-                self.replace(index, group);
+                self.replace(index, group());
                 Place::Kept(index)
             }
             _ => Place::Folded,
