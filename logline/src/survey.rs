@@ -58,7 +58,10 @@ pub fn survey<S: Source>(log: &S, profile: Option<&Profile>, form: Form, zone: &
         let mut reader = RecordReader::new(Maybe(profile.map(stamps)), beginning(&stretch), stretch.start);
         let mut offset = stretch.start;
         loop {
-            let read = log.read_at(&mut reader.space(READ_BYTES)[..READ_BYTES], offset)?;
+            // Stretches may meet: what follows is the next one's.
+            let left = stretch.end.saturating_sub(offset);
+            let room = usize::try_from(left).map_or(READ_BYTES, |left| left.min(READ_BYTES));
+            let read = log.read_at(&mut reader.space(READ_BYTES)[..room], offset)?;
             offset += read as u64;
             match read {
                 // A line that the stretch cuts is none.

@@ -620,7 +620,7 @@ async fn the_description_names_every_route() {
         .keys()
         .cloned()
         .collect();
-    assert_eq!(paths.len(), 10);
+    assert_eq!(paths.len(), 14);
     for path in paths {
         assert_ne!(get(&scene.console, &path).await.status, 404, "{path}");
     }
