@@ -303,8 +303,8 @@ fn a_first_start_counts_its_own_requests() {
         "{status:?}"
     );
     assert_eq!(exit_code(&status), 0, "{status:?}");
-    // It asks for the monitors and for the cluster.
-    requests += 2;
+    // It asks for the monitors, the cluster and the agents.
+    requests += 3;
     for (question, code) in [("selekt 1", 2), ("select * from nothing", 2)] {
         let output = sunfire(&up.server, &["query", question]);
         assert_eq!(exit_code(&output), code, "{output:?}");
