@@ -140,10 +140,13 @@ impl Shape {
     }
 }
 
+/// A value's kind, and where it begins and ends.
+type Stretch = (Kind, (usize, usize));
+
 impl Skim<'_> {
     /// Skips a value that may be another in an object of the same shape, and says where it stands; or a byte, a key or
     /// a `null`, which may not. Only within a well-formed object.
-    fn value_or_text(&mut self) -> Result<Option<(Kind, (usize, usize))>, super::Unparsable> {
+    fn value_or_text(&mut self) -> Result<Option<Stretch>, super::Unparsable> {
         let start = self.at;
         let kind = match self.peek()? {
             b'"' => {
