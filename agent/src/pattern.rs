@@ -112,6 +112,26 @@ impl Pattern {
         Ok(pattern)
     }
 
+    /// For how long a name of it is written to, at most: a day and an hour for names by the day. `None` if it has no
+    /// dates.
+    pub fn span_ns(&self) -> Option<i64> {
+        const HOUR_NS: i64 = 3600 * 1_000_000_000;
+        let mut characters = self.text.chars();
+        let mut least = None;
+        while characters.any(|character| character == '%') {
+            let span_ns = match characters.next() {
+                Some('M') => HOUR_NS / 60,
+                Some('H') => HOUR_NS,
+                Some('d' | 'j') => 25 * HOUR_NS,
+                Some('m') => (31 * 24 + 1) * HOUR_NS,
+                Some('Y' | 'y') => (366 * 24 + 1) * HOUR_NS,
+                _ => continue,
+            };
+            least = Some(least.map_or(span_ns, |least: i64| least.min(span_ns)));
+        }
+        least
+    }
+
     /// The patterns after expanding every date in `[from_ns, to_ns]` in the host's zone; one without dates is itself.
     fn expand(&self, from_ns: i64, to_ns: i64, zone: &TimeZone) -> Result<BTreeSet<String>, PatternError> {
         let at = |ns: i64| Timestamp::from_nanosecond(ns.into()).map_err(|_| PatternError::TimeOutOfRange);

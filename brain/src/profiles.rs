@@ -199,6 +199,7 @@ mod tests {
                     zone: StampZone::Named("Europe/Rome".to_owned()),
                 },
                 lateness_ns: 10_000_000_000,
+                life: None,
             },
         }
     }

@@ -469,6 +469,7 @@ fn learned(host: &str, generation: u64, version: u32, task_version: u64) -> Lear
                 zone: StampZone::Host,
             },
             lateness_ns: 10 * S,
+            life: None,
         },
     }
 }

@@ -21,6 +21,7 @@ mod inflating;
 mod learn;
 mod listing;
 mod losses;
+mod missed;
 mod proof;
 mod pull;
 mod reading;

@@ -17,6 +17,7 @@ pub use browse::{
 };
 
 pub use agent::profile::{PatternOrigin, StampEntry, StampPlace, StampProfile, StampZone};
+use agent::protocol::Identity;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -115,6 +116,20 @@ pub struct KeptProfile {
     pub stamps: StampProfile,
     /// How far lines usually step back, `L`.
     pub lateness_ns: i64,
+    /// What is known of its life. Without it, nobody misses the generation.
+    #[serde(default)]
+    pub life: Option<KeptLife>,
+}
+
+/// What a reader that begins must know of a generation that others read, so that it sees that bytes of it are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptLife {
+    /// The file that it stood in last.
+    pub file: Identity,
+    /// Stamp of its first stamped line.
+    pub first_ns: i64,
+    /// No record of it is of this time or later, or that was said to be lost; `None` while more may come.
+    pub until_ns: Option<i64>,
 }
 
 impl KeptProfile {
@@ -135,18 +150,27 @@ impl KeptProfile {
     }
 
     /// Takes this into an input's profiles, the newest last, in the place of an older one of its generation; whether
-    /// that changed something. One that is too large is not kept.
+    /// that changed something. One that is too large is not kept; where there are too many, one of a generation that
+    /// is over goes first.
     pub fn join(self, kept: &mut Vec<KeptProfile>) -> bool {
         let place = kept.iter().position(|one| one.generation == self.generation);
         let is_old = place.is_some_and(|place| kept[place].version > self.version || kept[place] == self);
         if is_old || self.bytes() > PROFILE_BYTES_MAX {
             return false;
         }
-        if let Some(place) = place {
-            kept.remove(place);
+        match place {
+            // That its life ended makes it no newer.
+            Some(place) if kept[place].version == self.version => kept[place] = self,
+            Some(place) => {
+                kept.remove(place);
+                kept.push(self);
+            }
+            None => kept.push(self),
         }
-        kept.push(self);
-        kept.drain(..kept.len().saturating_sub(PROFILES_MAX));
+        if kept.len() > PROFILES_MAX {
+            let is_over = |one: &Self| one.life.is_some_and(|life| life.until_ns.is_some());
+            kept.remove(kept.iter().position(is_over).unwrap_or(0));
+        }
         true
     }
 }

@@ -104,6 +104,7 @@ pub fn profile(generation: u64, sample_bytes: u32) -> KeptProfile {
             zone: StampZone::Host,
         },
         lateness_ns: 10 * SECOND_NS,
+        life: None,
     }
 }
 

@@ -6,7 +6,7 @@ use super::proof::Overlay;
 use super::reading::Reading;
 use crate::verdict::HostState;
 use agent::content::fingerprint_of;
-use agent::protocol::{COPY_HEAD_BYTES, Fingerprint, Role};
+use agent::protocol::{COPY_HEAD_BYTES, Fingerprint, Identity, Role};
 use agent::rotation::compression_of;
 
 impl Generations {
@@ -58,7 +58,8 @@ impl Generations {
             // It has changed since: what was read of it must be found again.
             let fingerprint = self.all[index].fingerprint;
             if let Some(reading) = self.take_read(index) {
-                let orphan = Orphan::of_changed(reading, fingerprint, moment);
+                let file = self.all[index].listed.identity;
+                let orphan = Orphan::of_changed(reading, file, fingerprint, moment);
                 self.orphans.push(orphan);
             }
         }
@@ -95,10 +96,12 @@ impl Generations {
         let Some(key) = key else { return };
         archive.head = head;
         generation.fingerprint = fingerprint_of(&archive.head);
+        let file = generation.listed.identity;
+        let missed = self.take_missed(key, file);
         let source = self.orphans.iter().position(|orphan| orphan.reading.learned.key == key);
         let seam = match source.map(|source| self.orphans.remove(source)) {
             Some(orphan) => orphan.vanished(),
-            None => gone,
+            None => gone.or(missed),
         };
         if let (Some(seam), Some(archive)) = (seam, self.archive_mut(index)) {
             archive.seam = Some(seam);
@@ -158,6 +161,7 @@ impl Generations {
             of_orphan
                 .chain(self.gone.iter().map(|gone| gone.lost))
                 .any(|lost| lost == number)
+                || self.is_missed(number)
         };
         let lost = self.lost.iter().map(|(number, lost)| (number, &lost.overlay));
         let told = |(number, lost): (&u64, &Overlay)| match may_hold(lost).filter(|_| may_be_proved(*number)) {
@@ -233,9 +237,10 @@ impl Generations {
 
 impl Orphan {
     /// What was read of an archive that has changed since.
-    fn of_changed(reading: Box<Reading>, fingerprint: Fingerprint, moment: Moment) -> Self {
+    fn of_changed(reading: Box<Reading>, file: Identity, fingerprint: Fingerprint, moment: Moment) -> Self {
         Self {
             reading,
+            file,
             fingerprint,
             mtime_ns: moment.t_ns,
             gone_at_ns: moment.t_ns,

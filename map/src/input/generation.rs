@@ -2,6 +2,7 @@
 
 use super::archive::{Archive, State};
 use super::losses::Lost;
+use super::missed::Missed;
 use super::reading::Reading;
 use agent::content::{fingerprint_of, tail_hash_of};
 use agent::protocol::{
@@ -76,6 +77,7 @@ pub(super) enum Likeness {
 /// A reading whose file is gone, or was truncated in place.
 pub(super) struct Orphan {
     pub(super) reading: Box<Reading>,
+    pub(super) file: Identity,
     pub(super) fingerprint: Fingerprint,
     pub(super) mtime_ns: i64,
     pub(super) gone_at_ns: i64,
@@ -118,6 +120,8 @@ pub(super) struct Generations {
     pub(super) losses: u64,
     /// Files that went before anything was learned of them.
     pub(super) gone: Vec<Gone>,
+    /// Generations that others knew, and that are not where they were.
+    pub(super) missed: Vec<Missed>,
 }
 
 /// When a snapshot was taken, and what the times around it were.
@@ -440,6 +444,7 @@ impl Generations {
         if let Some(reading) = reading {
             self.orphans.push(Orphan {
                 reading,
+                file: known.listed.identity,
                 fingerprint: known.fingerprint,
                 mtime_ns: known.listed.mtime_ns,
                 gone_at_ns: moment.t_ns,

@@ -1,9 +1,9 @@
 //! What is learned of a generation from its bytes (F8): how its lines are stamped, how its fields are cut, and the key
 //! that its counts are kept by.
 
-use crate::protocol::KeptProfile;
+use crate::protocol::{KeptLife, KeptProfile};
 use agent::profile::{StampProfile, StampZone, YEAR_MARKS_MAX};
-use agent::protocol::{HostZone, ZoneName};
+use agent::protocol::{HostZone, Identity, ZoneName};
 use logline::boundary::{Boundary, RecordStamps};
 use logline::fields::Rule;
 use logline::records::Stamps;
@@ -72,6 +72,8 @@ pub(super) struct Learned {
     pub(super) key: u64,
     /// The same as it was before it was known that another file begins so too, and `key` had to become another.
     pub(super) content_key: u64,
+    /// Stamp of that line.
+    first_ns: i64,
     profile: Profile,
     zone: Zone,
     stamp_zone: StampZone,
@@ -102,14 +104,16 @@ impl Learned {
         let lines = form.lines(sample, offset);
         set_years(&mut profile, &lines, offset + sample.len() as u64, known);
         let mut stamps = FileStamps::new(&profile, &known.zone);
-        let first = lines.iter().find(|(at, line)| stamps.read(line, *at).is_some());
-        let (at, line) = first.ok_or("no line has a whole stamp yet")?;
+        let mut stamped = lines.iter();
+        let first = stamped.find_map(|(at, line)| Some((at, line, stamps.read(line, *at)?)));
+        let (at, line, first_ns) = first.ok_or("no line has a whole stamp yet")?;
         let mut key = Xxh3::new();
         key.update(&at.to_le_bytes());
         key.update(&line[..line.len().min(KEY_LINE_BYTES)]);
         Ok(Self {
             key: key.digest(),
             content_key: key.digest(),
+            first_ns,
             profile,
             zone: known.zone.clone(),
             stamp_zone: known.stamp_zone.clone(),
@@ -144,11 +148,12 @@ impl Learned {
         let form = Form::detect(sample, known.encoding);
         let mut stamps = FileStamps::new(&profile, &zone);
         let lines = form.lines(sample, offset);
-        lines.iter().find_map(|(at, line)| stamps.read(line, *at))?;
+        let first_ns = lines.iter().find_map(|(at, line)| stamps.read(line, *at))?;
         let taught = usize::try_from(kept.sample_bytes.saturating_sub(offset)).unwrap_or(usize::MAX);
         let learned = Self {
             key: kept.generation,
             content_key: kept.generation,
+            first_ns,
             profile,
             zone,
             stamp_zone,
@@ -161,8 +166,8 @@ impl Learned {
         (learned.version() == kept.version).then_some(learned)
     }
 
-    /// As a Brain keeps it.
-    pub(super) fn to_kept(&self) -> KeptProfile {
+    /// As a Brain keeps it: of the generation in this file, whose records end before a time, if that is known.
+    pub(super) fn to_kept(&self, file: Identity, until_ns: Option<i64>) -> KeptProfile {
         KeptProfile {
             generation: self.key,
             version: self.version(),
@@ -170,6 +175,11 @@ impl Learned {
             appended: self.appended,
             stamps: self.for_agent(),
             lateness_ns: self.profile.lateness_ns,
+            life: Some(KeptLife {
+                file,
+                first_ns: self.first_ns,
+                until_ns,
+            }),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::verdict::HostState;
 use agent::profile::StampZone;
 use agent::protocol::{
     Answer, FindAnswer, FindRequest, Identity, KNOWN_GENERATIONS_MAX, PathProblem, RangeEnd, RangeOutcome,
-    RangeRequest, RequestBody, Role, SnapshotAnswer, TailHash,
+    RangeRequest, RequestBody, Role, TailHash,
 };
 use configs::log_path::LogPath;
 use logline::stamp::{Format, SAMPLE_BYTES, Zone};
@@ -128,7 +128,9 @@ impl<'p, P: Port> Pull<'p, P> {
 impl Stream {
     /// Takes a snapshot and reads what it shows; the host's time of it.
     pub(super) async fn read<P: Port>(&mut self, pull: &mut Pull<'_, P>) -> Result<i64, Stop> {
-        let answer = self.snapshot(pull).await?;
+        let dates_from_ns = self.dates_from_ns();
+        let known = self.generations.known(KNOWN_GENERATIONS_MAX);
+        let answer = self.listing.take(pull, dates_from_ns, known).await?;
         let t_ns = answer.t_ns;
         let problem = in_the_way(&answer);
         self.zone = zone_of_host(&answer.zone);
@@ -155,6 +157,9 @@ impl Stream {
                 }
             }
         }
+        if in_the_way.is_none() {
+            self.look_for_known(&pull.key.pattern, dates_from_ns, t_ns);
+        }
         for index in self.generations.by_age() {
             self.advance_archive(index, pull, moment).await?;
         }
@@ -180,12 +185,11 @@ impl Stream {
         }
     }
 
-    async fn snapshot<P: Port>(&mut self, pull: &mut Pull<'_, P>) -> Result<SnapshotAnswer, Stop> {
+    /// Names of dates before this hold nothing that is asked for.
+    fn dates_from_ns(&self) -> i64 {
         let delay_ns = self.delay_ns(None, self.last_t_ns.unwrap_or(0));
         let margin_ns = self.lateness_ns(None).saturating_add(delay_ns);
-        let dates_from_ns = self.first_asked_ns().saturating_sub(margin_ns);
-        let known = self.generations.known(KNOWN_GENERATIONS_MAX);
-        self.listing.take(pull, dates_from_ns, known).await
+        self.first_asked_ns().saturating_sub(margin_ns)
     }
 
     /// Reads one generation as far as the snapshot saw it.

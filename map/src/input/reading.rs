@@ -146,6 +146,11 @@ impl Reading {
                 .is_some_and(|first| other.greatest_ns.is_none_or(|last| last <= first))
     }
 
+    /// The greatest stamp of all that was read, good or not.
+    pub(super) fn greatest_ns(&self) -> Option<i64> {
+        self.greatest_ns
+    }
+
     /// Whether it began before the last record of another one, and after its first: a writer had that one open still.
     pub(super) fn began_within(&self, other: &Self) -> bool {
         self.reads_head() && self.first_ns > other.first_ns && self.first_ns < other.greatest_ns

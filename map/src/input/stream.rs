@@ -4,10 +4,11 @@ use super::account::Account;
 use super::generation::{Generation, Generations, Held};
 use super::learn::Learned;
 use super::listing::Listing;
+use super::missed::Told;
 use super::proof::{Asked, Condition, DelayLearner, Overlay, Proved, Reach, is_ahead, is_behind, prove, verdicts};
 use super::pull::{BARREN_BYTES, Pull, Refused, Stop};
 use super::{InputKey, Port, Pulled, Subscription};
-use crate::protocol::{Cell, CellVersion, HostReport, KeptProfile, PROFILES_MAX, TaskId};
+use crate::protocol::{Cell, CellVersion, HostReport, KeptLife, KeptProfile, PROFILES_MAX, TaskId};
 use crate::verdict::{HostState, VerdictRun};
 use agent::profile::StampZone;
 use configs::monitor::Absent;
@@ -21,8 +22,8 @@ pub(super) struct Subscribed {
     pub(super) subscription: Subscription,
     pub(super) proved: Proved,
     told: Vec<VerdictRun>,
-    /// Generations whose profile is known to whoever asks, and its version.
-    told_profiles: BTreeMap<u64, u32>,
+    /// Generations whose profile is known to whoever asks, and what was told of them.
+    told_profiles: BTreeMap<u64, (u32, Option<KeptLife>)>,
 }
 
 impl Subscribed {
@@ -36,20 +37,19 @@ impl Subscribed {
     }
 
     /// What was learned and is not known to whoever asks.
-    fn news<'l>(&mut self, learned: impl Iterator<Item = &'l Learned> + Clone) -> Vec<KeptProfile> {
+    fn news(&mut self, told: &[Told<'_>], over: Vec<KeptProfile>) -> Vec<KeptProfile> {
         let mut news = Vec::new();
-        for learned in learned.clone() {
-            let told = self.told_profiles.insert(learned.key, learned.version());
-            if told == Some(learned.version()) {
-                continue;
-            }
-            let kept = learned.to_kept();
-            if !self.subscription.profiles.contains(&kept) {
+        let known = &self.subscription.profiles;
+        let known = |key: u64| known.iter().find(|known| known.generation == key);
+        let here = told.iter().map(|told| told.to_kept(known(told.learned.key)));
+        for kept in here.chain(over) {
+            let now = (kept.version, kept.life);
+            if self.told_profiles.insert(kept.generation, now) != Some(now) && known(kept.generation) != Some(&kept) {
                 kept.join(&mut news);
             }
         }
-        if self.told_profiles.len() > 2 * PROFILES_MAX {
-            let is_there = |key: u64| learned.clone().any(|learned| learned.key == key);
+        if self.told_profiles.len() > 4 * PROFILES_MAX {
+            let is_there = |key: u64| told.iter().any(|told| told.learned.key == key);
             self.told_profiles.retain(|key, _| is_there(*key));
         }
         news
@@ -96,6 +96,10 @@ pub(super) struct Stream {
     ahead: Option<Overlay>,
     /// Verdicts are told of all windows, however old: for a re-read.
     is_isolated: bool,
+    /// Whether generations that were known when it began were looked for.
+    pub(super) has_looked: bool,
+    /// Those of them that are gone.
+    pub(super) over: Vec<KeptProfile>,
 }
 
 impl Stream {
@@ -113,6 +117,8 @@ impl Stream {
             inherited: Vec::new(),
             ahead: None,
             is_isolated: false,
+            has_looked: false,
+            over: Vec::new(),
         }
     }
 
@@ -384,8 +390,9 @@ impl Stream {
             &overlays,
         );
         let (cells, profile_version) = self.cells(index, length_ns);
-        let readings = self.generations.all.iter().filter_map(Generation::reading);
-        let profiles = self.subscribed[index].news(readings.map(|reading| &reading.learned));
+        let (over, first_asked_ns) = (self.over(), self.first_asked_ns());
+        let generations = self.generations.told(t_ns, self.delay_ns(None, t_ns), first_asked_ns);
+        let profiles = self.subscribed[index].news(&generations, over);
         if cells.is_empty() && profiles.is_empty() && told == self.subscribed[index].told {
             return None;
         }

@@ -365,6 +365,7 @@ pub(super) fn profile(generation: u64, version: u32, marks: usize) -> KeptProfil
             zone: StampZone::Host,
         },
         lateness_ns: 10 * SECOND,
+        life: None,
     }
 }
 

@@ -251,6 +251,25 @@ impl Scene {
         self.input = input;
     }
 
+    /// Whoever takes over next knows these profiles.
+    pub fn know(&mut self, profiles: &[KeptProfile]) {
+        self.subscription.profiles = profiles.into();
+    }
+
+    /// Whoever takes over next is asked for windows from here on.
+    pub fn begin_from(&mut self, from_ns: i64) {
+        self.subscription.from_ns = from_ns;
+    }
+
+    /// Compresses a file, as `gzip --keep` does.
+    pub fn pack(&self, name: &str, archive: &str) {
+        let bytes = fs::read(self.path(name)).expect("reads");
+        let file = fs::File::create_new(self.path(archive)).expect("creates");
+        let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+        encoder.write_all(&bytes).expect("compresses");
+        self.date(&encoder.finish().expect("ends"));
+    }
+
     /// The monitor is installed again, by somebody who knows these profiles.
     pub fn install_again(&mut self, profiles: &[KeptProfile]) {
         self.subscription.profiles = profiles.into();
