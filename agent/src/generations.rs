@@ -60,6 +60,8 @@ struct Place {
 struct Surveyor<'s> {
     roots: &'s Roots,
     known: HashMap<Identity, &'s KnownGeneration>,
+    /// The same by what stays when the number of their device changes: inode and birth.
+    known_anywhere: HashMap<(u64, Option<i64>), &'s KnownGeneration>,
     depth: Depth,
     survey: Survey,
     candidates: Vec<Candidate>,
@@ -75,6 +77,9 @@ pub fn survey(roots: &Roots, matches: &Matches, known: &[KnownGeneration], depth
     let mut surveyor = Surveyor {
         roots,
         known: known.iter().map(|known| (known.identity, known)).collect(),
+        known_anywhere: (known.iter())
+            .map(|known| ((known.identity.inode, known.identity.birth_ns), known))
+            .collect(),
         depth,
         survey: Survey {
             generations: Vec::new(),
@@ -210,9 +215,13 @@ impl Surveyor<'_> {
                     continue;
                 }
             };
-            let foreign = candidate.role == Role::KnownByIdentity && !self.known.contains_key(&look.stat.identity);
+            let foreign = candidate.role == Role::KnownByIdentity && !self.is_known_by_identity(&look.stat.identity);
             if foreign || !seen.insert((look.stat.identity.device, look.stat.identity.inode)) {
                 continue;
+            }
+            if candidate.role == Role::Live && look.stat.is_mounted_alone {
+                // What it holds is read, and no window of it is called complete: a successor would not be seen.
+                self.problem(&candidate.path, Refusal::MountedAlone);
             }
             if let Err(refusal) = self.roots.check_regular(&look.stat) {
                 // A file of a second name is listed all the same, as one that can't be read: that it is there, and went
@@ -234,6 +243,17 @@ impl Surveyor<'_> {
         }
         let order = |one: &Generation| (one.family.clone(), one.role, one.path.clone());
         self.survey.generations.sort_by_key(order);
+    }
+
+    /// What the upstream knew of a file, under this identity or another number of its device.
+    fn known_as(&self, identity: &Identity) -> Option<&KnownGeneration> {
+        let anywhere = || self.known_anywhere.get(&(identity.inode, identity.birth_ns));
+        self.known.get(identity).or_else(anywhere).copied()
+    }
+
+    /// Whether it is known, whatever its name says. Without a birth an inode of another device is anybody's.
+    fn is_known_by_identity(&self, identity: &Identity) -> bool {
+        self.known.contains_key(identity) || (identity.birth_ns.is_some() && self.known_as(identity).is_some())
     }
 
     /// None if it vanished between the look and the open; the next listing shows what became of it.
@@ -267,7 +287,7 @@ impl Surveyor<'_> {
     }
 
     fn content(&mut self, file: &OpenFile) -> Content {
-        let verdict = match self.known.get(&file.stat.identity) {
+        let verdict = match self.known_as(&file.stat.identity) {
             None => Ok(KnownVerdict::New),
             Some(known) => content::compare(&file.descriptor, file.stat.size, known.fingerprint, Some(known.tail)),
         };

@@ -148,6 +148,14 @@ pub struct Identity {
     pub birth_ns: Option<i64>,
 }
 
+impl Identity {
+    /// Whether it may be the same file under another device number, which a remount, a reboot or another order of disks
+    /// gives to a file system. Its content must tell ([`KnownVerdict::Same`]).
+    pub fn is_renumbered(&self, known: &Self) -> bool {
+        self.device != known.device && (self.inode, self.birth_ns) == (known.inode, known.birth_ns)
+    }
+}
+
 /// Hash of the first bytes: F6, second part. Two of them compare only over the shorter length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
@@ -237,6 +245,9 @@ pub enum Refusal {
         /// How many names it has.
         links: u32,
     },
+    /// The file itself is a mount: a rename outside is not seen here, the mount stays with the old file.
+    #[error("is mounted as a single file, which hides its rotation: mount its folder instead")]
+    MountedAlone,
     /// The path changed again and again while it was opened.
     #[error("changed while it was opened: try again")]
     Changing,

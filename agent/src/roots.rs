@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mutant::Mutant;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,8 @@ pub struct FileStat {
     pub mtime_ns: i64,
     /// Number of names.
     pub links: u32,
+    /// Whether it is what a mount shows, as a single file that is mounted is; kernels before 5.8 do not say.
+    pub is_mounted_alone: bool,
 }
 
 /// A regular file, open for reading.
@@ -561,6 +563,7 @@ pub(crate) fn stat_of(descriptor: &OwnedFd) -> Result<FileStat, Errno> {
         size: stat.stx_size,
         mtime_ns: nanoseconds(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into()),
         links: stat.stx_nlink,
+        is_mounted_alone: stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
     })
 }
 
@@ -578,6 +581,7 @@ fn stat_without_birth(descriptor: &OwnedFd) -> Result<FileStat, Errno> {
         size: u64::try_from(stat.st_size).unwrap_or(0),
         mtime_ns: nanoseconds(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
         links: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX),
+        is_mounted_alone: false,
     })
 }
 

@@ -245,6 +245,7 @@ impl Orphan {
             mtime_ns: moment.t_ns,
             gone_at_ns: moment.t_ns,
             lost: None,
+            is_disproved: false,
         }
     }
 

@@ -13,7 +13,7 @@ mod file;
 
 use super::listing::{Listing, in_the_way};
 use super::proof::{Asked, Condition, Overlay, Proved, verdicts};
-use super::pull::{Pull, RANGE_BYTES, Stop, apart, labels};
+use super::pull::{Pull, RANGE_BYTES, Restless, Stop, apart, labels};
 use super::{InputKey, Port, Pulled, Subscription, origin};
 use crate::engine::{Counter, Input as EngineInput};
 use crate::partial::WindowPartial;
@@ -53,6 +53,7 @@ pub(super) struct Arrival {
     high_ns: i64,
     origin: u64,
     attempt: u64,
+    restless: Restless,
 }
 
 /// A monitor's interest, and what was counted of windows that the store may not have.
@@ -88,6 +89,7 @@ impl Arrival {
             high_ns: i64::MIN,
             origin: 0,
             attempt: 0,
+            restless: Restless::default(),
         }
     }
 
@@ -140,6 +142,7 @@ impl Arrival {
     pub(super) async fn pull<P: Port>(&mut self, key: &InputKey, port: &mut P, now_ns: i64, pulled: &mut Pulled) {
         self.attempt += 1;
         let read = self.read(&mut Pull::new(key, port, pulled), now_ns).await;
+        let read = self.restless.judge(read);
         let condition: Option<Condition> = match read {
             Ok(()) if self.files.is_empty() => {
                 Some((HostState::NoFile, Some(format!("no file is named {}", key.pattern))))

@@ -10,7 +10,7 @@ use agent::protocol::{
     Refusal, Role, SnapshotAnswer,
 };
 use mutant::Mutant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Readings of generations that are gone, kept until the store has their counts or a copy goes on with them.
 const ORPHANS_MAX: usize = 64;
@@ -35,6 +35,8 @@ pub(super) struct Generation {
     clock_ns: (i64, i64),
     /// Whether the records that came last were old when they were written (P4).
     pub(super) is_behind: bool,
+    /// Whether its reading was begun on another file, and nothing has shown yet that this one holds the same bytes.
+    is_adopted: bool,
 }
 
 /// What is held of a generation.
@@ -83,6 +85,8 @@ pub(super) struct Orphan {
     pub(super) gone_at_ns: i64,
     /// The loss that its going meant, if it did.
     pub(super) lost: Option<Loss>,
+    /// Whether it went on in a file that turned out to hold other bytes: in no other one, then.
+    pub(super) is_disproved: bool,
 }
 
 /// The number of a loss, and how it came.
@@ -164,6 +168,7 @@ impl Generation {
             was_ever_through: false,
             clock_ns: (moment.t_ns, moment.t_ns),
             is_behind: false,
+            is_adopted: false,
         }
     }
 
@@ -172,8 +177,12 @@ impl Generation {
         if listed.size != self.listed.size {
             self.grown_at_ns = t_ns;
         }
-        if let Content::Readable { fingerprint, .. } = &listed.content {
+        if let Content::Readable {
+            fingerprint, verdict, ..
+        } = &listed.content
+        {
             self.fingerprint = *fingerprint;
+            self.is_adopted &= *verdict != KnownVerdict::Same;
         }
         self.listed = listed;
         self.clock_ns = (self.clock_ns.0.min(t_ns), self.clock_ns.1.max(t_ns));
@@ -315,8 +324,14 @@ impl Generations {
     pub(super) fn reconcile(&mut self, answer: SnapshotAnswer, moment: Moment) {
         let mut before = std::mem::take(&mut self.all);
         let mut found = Vec::new();
+        let here: BTreeSet<Identity> = answer.generations.iter().map(|listed| listed.identity).collect();
         for listed in answer.generations {
-            let place = before.iter().position(|known| known.listed.identity == listed.identity);
+            let is_it = |known: &Generation| known.listed.identity == listed.identity;
+            let was_it = |known: &Generation| {
+                !here.contains(&known.listed.identity)
+                    && (is_renumbered(&listed, &known.listed.identity) || is_same_archive(&listed, &known.listed))
+            };
+            let place = before.iter().position(is_it).or_else(|| before.iter().position(was_it));
             let known = place.map(|place| before.swap_remove(place));
             let generation = match known {
                 known if self.is_back(&listed) && !known.as_ref().is_some_and(Generation::is_known) => {
@@ -433,6 +448,7 @@ impl Generations {
     }
 
     fn orphan(&mut self, known: Generation, moment: Moment, lost: Option<Loss>) {
+        let is_disproved = known.is_adopted && matches!(lost, Some(Loss::Truncated(_)));
         let reading = match known.held {
             Held::Reading(reading) => Some(reading),
             Held::Archive(archive) => match archive.state {
@@ -449,6 +465,7 @@ impl Generations {
                 mtime_ns: known.listed.mtime_ns,
                 gone_at_ns: moment.t_ns,
                 lost,
+                is_disproved,
             });
         }
     }
@@ -463,8 +480,8 @@ impl Generations {
         let (size, birth_ns) = (listed.size, listed.identity.birth_ns);
         let since_ns = moment.before_ns.unwrap_or(i64::MIN);
         let birth_ns = birth_ns.filter(|birth| (since_ns..=moment.t_ns).contains(birth));
-        let place = (self.orphans.iter())
-            .position(|orphan| orphan.reading.learned.key == key && orphan.reading.read_to() <= size);
+        let fits = |orphan: &Orphan| orphan.reading.learned.key == key && orphan.reading.read_to() <= size;
+        let place = (self.orphans.iter()).position(|orphan| fits(orphan) && !orphan.is_disproved);
         let Some(place) = place else { return false };
         let orphan = self.orphans.remove(place);
         if let (Some(lost), Some(birth_ns)) = (orphan.lost, birth_ns)
@@ -474,6 +491,7 @@ impl Generations {
             lost.overlay.from_ns = lost.overlay.from_ns.max(birth_ns.saturating_sub(moment.delay_ns));
         }
         self.all[index].held = Held::Reading(orphan.reading);
+        self.all[index].is_adopted = true;
         true
     }
 
@@ -624,6 +642,29 @@ fn is_replaced(listed: &Listed) -> bool {
         },
         Content::NotLookedAt | Content::Unreadable(_) => false,
     }
+}
+
+/// Whether a file is a known one whose device has another number since: it holds what was read of that. Where files
+/// have no birth, an inode alone says little, and an empty head nothing.
+pub(super) fn is_renumbered(listed: &Listed, known: &Identity) -> bool {
+    let is_same = match &listed.content {
+        Content::Readable {
+            verdict, fingerprint, ..
+        } => {
+            let is_told = listed.identity.birth_ns.is_some() || fingerprint.length as usize >= COPY_HEAD_BYTES;
+            *verdict == KnownVerdict::Same && is_told
+        }
+        Content::NotLookedAt | Content::Unreadable(_) => false,
+    };
+    is_same && listed.identity.is_renumbered(known)
+}
+
+/// The same of compressed ones, into which no agent looks: they do not change.
+fn is_same_archive(listed: &Listed, known: &Listed) -> bool {
+    matches!(listed.content, Content::NotLookedAt)
+        && listed.identity.birth_ns.is_some()
+        && listed.identity.is_renumbered(&known.identity)
+        && (listed.size, listed.mtime_ns, listed.compression) == (known.size, known.mtime_ns, known.compression)
 }
 
 /// Whether the agent found that one holds the other's bytes, or that both hold a third one's, which is longer.

@@ -1,6 +1,6 @@
 //! Stretches of time of which bytes are gone: how they are remembered, and lifted when the file is there again.
 
-use super::generation::{Generation, Generations, Held, Moment, Orphan};
+use super::generation::{Generation, Generations, Held, Moment, Orphan, is_renumbered};
 use super::proof::Overlay;
 use crate::verdict::HostState;
 use agent::protocol::{Content, Generation as Listed, Identity, KnownGeneration, KnownVerdict};
@@ -16,6 +16,14 @@ pub(super) struct Lost {
     pub(super) missing: Option<KnownGeneration>,
 }
 
+impl Lost {
+    /// Whether a file is the one that went, under the number that its device has now.
+    fn is_of(&self, listed: &Listed) -> bool {
+        let is_it = |it: &KnownGeneration| it.identity == listed.identity || is_renumbered(listed, &it.identity);
+        self.missing.as_ref().is_some_and(is_it)
+    }
+}
+
 impl Generations {
     /// Whether a file is one that was missed, and the agent found that it still holds what was read of it.
     pub(super) fn is_back(&self, listed: &Listed) -> bool {
@@ -26,15 +34,13 @@ impl Generations {
                 ..
             }
         );
-        let mut missing = self.lost.values().filter_map(|lost| lost.missing.as_ref());
-        is_same && missing.any(|missing| missing.identity == listed.identity)
+        is_same && self.lost.values().any(|lost| lost.is_of(listed))
     }
 
     /// Goes on with a file that was missed; that it was away is no loss any more.
     pub(super) fn restore(&mut self, listed: Listed, moment: Moment) -> Generation {
-        let is_it = |lost: &Lost| lost.missing.as_ref().is_some_and(|it| it.identity == listed.identity);
         let numbers: Vec<u64> = (self.lost.iter())
-            .filter(|(_, lost)| is_it(lost))
+            .filter(|(_, lost)| lost.is_of(&listed))
             .map(|(number, _)| *number)
             .collect();
         self.lost.retain(|number, _| !numbers.contains(number));

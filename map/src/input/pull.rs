@@ -31,6 +31,8 @@ const PULL_BYTES_MAX: u64 = 32 << 20;
 const WHOLE_BYTES_MAX: u64 = 1 << 20;
 /// Samples tried one after the other for a format before a file is called unstamped: 4 MiB of head.
 pub(super) const SAMPLES_MAX: u64 = 64;
+/// Pulls in a row that may break off before that is said: rotations break off one or two.
+const RESTLESS_MAX: u32 = 5;
 /// Growth without a stamp after which a new format is looked for, and the host is `unstamped` (F8).
 pub(super) const BARREN_BYTES: u64 = SAMPLE_BYTES as u64;
 
@@ -72,6 +74,27 @@ impl Stop {
     pub(super) fn unexpected() -> Self {
         let detail = "the agent answered something else than was asked; run compatible versions";
         Self::condition(HostState::Timeout, detail)
+    }
+}
+
+/// Pulls in a row that broke off because something changed while it was read.
+#[derive(Debug, Default)]
+pub(super) struct Restless(u32);
+
+impl Restless {
+    /// What a pull came to: one that broke off is tried again at once, and no more so after some. Then it is said what
+    /// keeps windows from being proved, and the log is pulled as often as others are.
+    pub(super) fn judge<T>(&mut self, read: Result<T, Stop>) -> Result<T, Stop> {
+        let Err(Stop::Again) = read else {
+            self.0 = 0;
+            return read;
+        };
+        self.0 += 1;
+        if self.0 < RESTLESS_MAX {
+            return read;
+        }
+        let detail = "its files change whenever they are read, or hold fewer bytes than their sizes say";
+        Err(Stop::condition(HostState::Timeout, detail))
     }
 }
 
@@ -585,13 +608,13 @@ pub(super) fn whole_lines(sample: &[u8], offset: u64) -> Range<usize> {
     }
 }
 
-/// A key for a file that begins as another one does, and is not its copy.
+/// A key for a file that begins as another one does, and is not its copy. A remount changes the number of its device:
+/// it is used only where there is no birth to tell files of different devices apart.
 pub(super) fn apart(key: u64, identity: Identity) -> u64 {
     let mut hash = Xxh3::new();
     hash.update(&key.to_le_bytes());
-    hash.update(&identity.device.to_le_bytes());
     hash.update(&identity.inode.to_le_bytes());
-    hash.update(&identity.birth_ns.unwrap_or(0).to_le_bytes());
+    hash.update(&identity.birth_ns.unwrap_or(identity.device as i64).to_le_bytes());
     hash.digest()
 }
 

@@ -6,7 +6,7 @@ use super::learn::Learned;
 use super::listing::Listing;
 use super::missed::Told;
 use super::proof::{Asked, Condition, DelayLearner, Overlay, Proved, Reach, is_ahead, is_behind, prove, verdicts};
-use super::pull::{BARREN_BYTES, Pull, Refused, Stop};
+use super::pull::{BARREN_BYTES, Pull, Refused, Restless, Stop};
 use super::{InputKey, Port, Pulled, Subscription};
 use crate::protocol::{Cell, CellVersion, HostReport, KeptLife, KeptProfile, PROFILES_MAX, TaskId};
 use crate::verdict::{HostState, VerdictRun};
@@ -90,6 +90,7 @@ pub(super) struct Stream {
     pub(super) listing: Listing,
     pub(super) refused: Refused,
     attempt: u64,
+    restless: Restless,
     /// What another stream of the same input has learned: profiles are the input's, not the stream's.
     pub(super) inherited: Vec<Learned>,
     /// Stretches of time that stamps ahead of the clock have spoiled.
@@ -114,6 +115,7 @@ impl Stream {
             listing: Listing::default(),
             refused: Refused::default(),
             attempt: 0,
+            restless: Restless::default(),
             inherited: Vec::new(),
             ahead: None,
             is_isolated: false,
@@ -151,6 +153,7 @@ impl Stream {
         self.attempt += 1;
         let before_ns = self.last_t_ns;
         let read = self.read(&mut Pull::new(key, port, pulled)).await;
+        let read = self.restless.judge(read);
         let (t_ns, is_new, condition) = match read {
             Ok(t_ns) => (t_ns, true, self.condition(key, t_ns)),
             Err(Stop::Again) => {

@@ -4,7 +4,10 @@
 #![allow(dead_code, missing_docs)]
 
 use agent::profile::LoglineStamps;
-use agent::protocol::{Answer, PROTOCOL_VERSION, RangeEnd, RangeRequest, Request, RequestBody};
+use agent::protocol::{
+    Answer, Content, Identity, PROTOCOL_VERSION, PathProblem, RangeEnd, RangeOutcome, RangeRequest, Refusal, Request,
+    RequestBody,
+};
 use agent::ranges::RangeSink;
 use agent::roots::{HardLinks, Roots};
 use agent::service::{Agent, Served};
@@ -61,6 +64,49 @@ pub struct Direct {
     pub asked: usize,
     /// Whether others are inflated at the moment, so that nothing of this input may be.
     pub is_crowded: bool,
+    /// Added to the number of every device, as a remount does.
+    pub renumbered: u64,
+    /// What a file system makes of the sizes of files.
+    pub sizes: Option<Sizes>,
+    /// What the kernel says to every read of a file, if it fails.
+    pub reads_fail: Option<i32>,
+}
+
+/// A size as it is told, for one that is.
+pub type Sizes = Box<dyn FnMut(u64) -> u64>;
+
+impl Direct {
+    /// The question as the host's own numbers put it: a number of before fits no file.
+    fn in_numbers_of_host(&self, mut body: RequestBody) -> RequestBody {
+        let number = |identity: &mut Identity| identity.device = identity.device.wrapping_sub(self.renumbered);
+        match &mut body {
+            RequestBody::Snapshot(request) => request.known.iter_mut().for_each(|known| number(&mut known.identity)),
+            RequestBody::Find(request) => number(&mut request.identity),
+            RequestBody::Range(request) => number(&mut request.identity),
+            _ => {}
+        }
+        body
+    }
+
+    /// The answer as this file system gives it.
+    fn as_seen(&mut self, mut answer: Answer) -> Answer {
+        if let Answer::Snapshot(snapshot) = &mut answer {
+            for listed in &mut snapshot.generations {
+                listed.identity.device = listed.identity.device.wrapping_add(self.renumbered);
+                if let Content::Readable {
+                    copy_of: Some(evidence),
+                    ..
+                } = &mut listed.content
+                {
+                    evidence.of.device = evidence.of.device.wrapping_add(self.renumbered);
+                }
+                if let Some(sizes) = &mut self.sizes {
+                    listed.size = sizes(listed.size);
+                }
+            }
+        }
+        answer
+    }
 }
 
 struct Memory<'b>(&'b mut Vec<u8>);
@@ -84,10 +130,10 @@ impl Port for Direct {
         }
         let request = Request {
             version: PROTOCOL_VERSION,
-            body,
+            body: self.in_numbers_of_host(body),
         };
         match self.agent.serve(request) {
-            Served::Answer(answer) => Ok(answer),
+            Served::Answer(answer) => Ok(self.as_seen(answer)),
             Served::Range(_) => panic!("a question was answered with bytes"),
         }
     }
@@ -97,9 +143,18 @@ impl Port for Direct {
         if let Some(away) = &self.away {
             return Err(away.clone());
         }
+        if let Some(errno) = self.reads_fail {
+            let (path, refusal) = (request.path, Refusal::Io { errno });
+            return Ok(RangeEnd {
+                sent: 0,
+                size_after: 0,
+                tail_after: None,
+                outcome: RangeOutcome::Refused(PathProblem { path, refusal }),
+            });
+        }
         let request = Request {
             version: PROTOCOL_VERSION,
-            body: RequestBody::Range(request),
+            body: self.in_numbers_of_host(RequestBody::Range(request)),
         };
         match self.agent.serve(request) {
             Served::Range(plan) => Ok(plan.send(&mut Memory(into)).await.expect("memory takes all")),
@@ -222,6 +277,9 @@ impl Scene {
                 away: None,
                 asked: 0,
                 is_crowded: false,
+                renumbered: 0,
+                sizes: None,
+                reads_fail: None,
             },
             input,
             plan: subscription.plan.clone(),
