@@ -3,7 +3,7 @@
 //!
 //! The reader owns the one buffer that log bytes pass through: whoever reads a file writes straight into
 //! [`RecordReader::space`], and records come out as positions in it, so nothing is copied or allocated for a
-//! record. Memory is bounded by the read size plus [`RECORD_LIMIT_BYTES`] for each of the few undecided records.
+//! record. Memory is bounded: by the read size plus [`RECORD_LIMIT_BYTES`], for each of the few undecided records.
 //!
 //! Zeros before a line are no part of it: a writer that goes on at its old offset after its file was truncated leaves a
 //! hole of them, of gigabytes perhaps, and so does a power cut.
@@ -122,6 +122,10 @@ pub struct RecordReader<S> {
     last_stamped_end: u64,
     /// The long line that is passed over has a stamp.
     long_line_is_stamped: bool,
+    /// Bytes before `scan` that are no part of the open record: zeros between its lines, closed up by the line that
+    /// comes next, and at the end of each read.
+    gap: usize,
+    worked_bytes: u64,
 }
 
 impl<S: Stamps> RecordReader<S> {
@@ -153,6 +157,8 @@ impl<S: Stamps> RecordReader<S> {
             head: Head::default(),
             last_stamped_end: offset,
             long_line_is_stamped: false,
+            gap: 0,
+            worked_bytes: 0,
         }
     }
 
@@ -277,6 +283,12 @@ impl<S: Stamps> RecordReader<S> {
         self.last_stamped_end
     }
 
+    /// Bytes that were searched for line ends or moved in the buffer, each as often as it was: reading is linear as
+    /// long as this is a small multiple of the bytes that came, however they came.
+    pub fn worked_bytes(&self) -> u64 {
+        self.worked_bytes
+    }
+
     /// What finds the stamps, with what it has learned on the way.
     pub fn stamps(&self) -> &S {
         &self.stamps
@@ -309,6 +321,7 @@ impl<S: Stamps> RecordReader<S> {
             return;
         }
         self.buffer.copy_within(keep..self.filled, 0);
+        self.worked_bytes += (self.filled - keep) as u64;
         self.filled -= keep;
         self.scan -= keep;
         self.probe -= keep;
@@ -326,6 +339,9 @@ impl<S: Stamps> RecordReader<S> {
         if mutant::is(Mutant::HalfLine) && self.scan < self.filled {
             self.take_line(self.filled, 0);
         }
+        // Once a read, and not with each line: what lies behind moves as a whole.
+        self.cut_long_record();
+        self.close_gap();
         if self.filled - self.scan > self.limit {
             let zeros = self.zeros(self.filled);
             self.drop_zeros(zeros);
@@ -336,23 +352,22 @@ impl<S: Stamps> RecordReader<S> {
         }
     }
 
-    /// Takes every whole line: its ends are marked a block at a time, and then taken one by one.
+    /// Takes every whole line: its ends are marked a block at a time, and then taken one by one. Nothing moves
+    /// meanwhile.
     fn split_bytes(&mut self) {
         let mut marks = [0; _];
         let mut at = self.probe;
+        self.worked_bytes += (self.filled - at) as u64;
         while at < self.filled {
             let block = at..self.filled.min(at + BLOCK_BYTES);
             let words = bytefind::marks(b'\n', &self.buffer[block.clone()], &mut marks);
-            let filled = self.filled;
             for (word, mut bits) in (at..).step_by(u64::BITS as usize).zip(marks[..words].iter().copied()) {
                 while bits != 0 {
-                    // What a line before has taken out of the buffer lay before this one.
-                    let taken_out = filled - self.filled;
-                    self.take_line(word + bits.trailing_zeros() as usize - taken_out, 1);
+                    self.take_line(word + bits.trailing_zeros() as usize, 1);
                     bits &= bits - 1;
                 }
             }
-            at = block.end - (filled - self.filled);
+            at = block.end;
         }
         self.probe = self.filled;
     }
@@ -374,10 +389,12 @@ impl<S: Stamps> RecordReader<S> {
     }
 
     /// The first line end behind an index: where it begins, and its length.
-    fn line_end(&self, from: usize) -> Option<(usize, usize)> {
+    fn line_end(&mut self, from: usize) -> Option<(usize, usize)> {
         let bytes = &self.buffer[from..self.filled];
         let offset = self.scan_offset + (from - self.scan) as u64;
-        let (end, terminator) = self.stamps.encoding().line_end(bytes, offset)?;
+        let found = self.stamps.encoding().line_end(bytes, offset);
+        self.worked_bytes += found.map_or(bytes.len(), |(end, _)| end) as u64;
+        let (end, terminator) = found?;
         Some((from + end, terminator))
     }
 
@@ -386,7 +403,7 @@ impl<S: Stamps> RecordReader<S> {
     fn take_line(&mut self, end: usize, terminator: usize) {
         let zeros = self.zeros(end);
         if zeros > 0 {
-            return self.take_line_behind_zeros(end, terminator, zeros);
+            self.pass_over_zeros(zeros);
         }
         let begin = self.scan;
         let line = &self.buffer[begin..end];
@@ -397,14 +414,17 @@ impl<S: Stamps> RecordReader<S> {
         };
         let (stamp, is_stamped) = self.read_stamp(begin..line_end);
         let bytes = (end - begin + terminator) as u64;
-        self.place_line(stamp, begin, bytes, end - begin);
+        let placed = match self.gap {
+            0 => begin,
+            _ => self.close_up(stamp, begin..end + terminator),
+        };
+        self.place_line(stamp, placed, bytes, end - begin);
         self.scan = end + terminator;
         self.probe = self.scan;
         self.scan_offset += bytes;
         if is_stamped {
             self.last_stamped_end = self.scan_offset;
         }
-        self.cut_long_record();
     }
 
     /// Zeros at the beginning of the line at hand, which has bytes up to `end`.
@@ -424,14 +444,45 @@ impl<S: Stamps> RecordReader<S> {
     fn drop_zeros(&mut self, zeros: usize) {
         self.buffer.copy_within(self.scan + zeros..self.filled, self.scan);
         self.filled -= zeros;
+        self.worked_bytes += (self.filled - self.scan) as u64;
         self.scan_offset += zeros as u64;
     }
 
+    /// Goes on behind zeros, as if they were not in the file.
     #[cold]
-    fn take_line_behind_zeros(&mut self, end: usize, terminator: usize, zeros: usize) {
-        self.drop_zeros(zeros);
-        // What is left begins with none, so this ends.
-        self.take_line(end - zeros, terminator);
+    fn pass_over_zeros(&mut self, zeros: usize) {
+        self.scan += zeros;
+        self.scan_offset += zeros as u64;
+        if self.open.is_some() {
+            self.gap += zeros;
+        }
+    }
+
+    /// Where a line behind a gap stands in the text: a record of its own leaves the gap to nobody, a line that goes on
+    /// with the open one is moved to its end.
+    #[cold]
+    fn close_up(&mut self, stamp: Option<i64>, line: Range<usize>) -> usize {
+        let begin = line.start;
+        if stamp.is_some() {
+            self.gap = 0;
+            return begin;
+        }
+        self.worked_bytes += line.len() as u64;
+        self.buffer.copy_within(line, begin - self.gap);
+        begin - self.gap
+    }
+
+    /// Takes what is no part of the open record out of the buffer.
+    fn close_gap(&mut self) {
+        if self.gap == 0 {
+            return;
+        }
+        self.buffer.copy_within(self.scan..self.filled, self.scan - self.gap);
+        self.worked_bytes += (self.filled - self.scan) as u64;
+        self.filled -= self.gap;
+        self.scan -= self.gap;
+        self.probe -= self.gap;
+        self.gap = 0;
     }
 
     /// The stamp of a line that begins a record, and whether the line has a stamp at all.
@@ -546,9 +597,11 @@ impl<S: Stamps> RecordReader<S> {
             return;
         }
         self.buffer.copy_within(self.scan..self.filled, keep);
+        self.worked_bytes += (self.filled - self.scan) as u64;
         self.filled -= cut;
         self.scan -= cut;
-        self.probe = self.scan;
+        self.probe -= cut;
+        self.gap = 0;
     }
 
     fn close_open(&mut self) {
