@@ -101,7 +101,7 @@ pub struct InputKey {
 
 impl InputKey {
     /// Whether records are stamped by when they were seen to arrive.
-    fn is_by_arrival(&self) -> bool {
+    pub(crate) fn is_by_arrival(&self) -> bool {
         self.timestamp.as_deref() == Some(ARRIVAL)
     }
 }

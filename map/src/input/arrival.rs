@@ -36,7 +36,7 @@ use std::ops::RangeInclusive;
 /// Verdicts are repeated for so long, as those of other logs are.
 const TOLD_NS: i64 = 24 * 3600 * 1_000_000_000;
 /// How far apart two snapshots may be for what came between them to be of the later one: a window, within these
-/// bounds. Pulls come once a second, and a little later on a busy node.
+/// bounds. Pulls come once a second, however long windows are, and a little later on a busy node.
 const BETWEEN_NS: RangeInclusive<i64> = 2_000_000_000..=5_000_000_000;
 /// File systems stamp births by a clock that lags a little behind.
 const BIRTH_LAG_NS: i64 = 100_000_000;

@@ -24,6 +24,14 @@ pub(super) struct Rhythm {
     pub(super) grace_ns: i64,
 }
 
+impl Rhythm {
+    /// As often as anything is pulled.
+    pub(super) const EACH_SECOND: Self = Self {
+        window_ns: *INTERVAL_NS.start(),
+        grace_ns: 0,
+    };
+}
+
 /// How far behind the places of the clock an input is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Offset {

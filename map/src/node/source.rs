@@ -182,7 +182,47 @@ impl Source {
     pub(super) fn next_ns(&self, now_ns: i64, rhythms: &[Rhythm], offset: Offset) -> i64 {
         match self {
             Self::System(input) => input.next_ns(now_ns, offset.jitter_ns),
+            // However long its windows are: what came between two pulls that are far apart is lost.
+            Self::Log(input) if input.key().is_by_arrival() => {
+                next_pull_ns(now_ns, &[rhythms, &[Rhythm::EACH_SECOND]].concat(), offset)
+            }
             _ => next_pull_ns(now_ns, rhythms, offset),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND_NS: i64 = 1_000_000_000;
+
+    /// Times of pulls behind 1000 s, in seconds, for windows of a minute.
+    fn pulls(timestamp: Option<&str>) -> Vec<i64> {
+        let key = InputKey {
+            address: "h:1".to_owned(),
+            pattern: "/logs/app.log".to_owned(),
+            timestamp: timestamp.map(str::to_owned),
+            timezone: None,
+            encoding: None,
+            records: None,
+        };
+        let source = Source::new(&SourceKey::Log(key));
+        let minute = Rhythm {
+            window_ns: 60 * SECOND_NS,
+            grace_ns: SECOND_NS,
+        };
+        let mut now_ns = 1000 * SECOND_NS;
+        let next = |_| {
+            now_ns = source.next_ns(now_ns, &[minute], Offset::of(b"x"));
+            now_ns / SECOND_NS - 1000
+        };
+        (0..4).map(next).collect()
+    }
+
+    #[test]
+    fn a_log_by_arrival_is_pulled_each_second_however_long_its_windows_are() {
+        assert_eq!(pulls(Some("arrival")), [0, 1, 2, 3]);
+        assert_eq!(pulls(None), [1, 6, 11, 16]);
     }
 }
