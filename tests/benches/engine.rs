@@ -1,10 +1,6 @@
 //! Where the engine's time goes: its steps on 16 MiB of an access log in memory, one thread, in bytes per second.
 //! `cargo bench -p sunfire-tests --bench engine`.
 
-use agent::profile::{LoglineStamps, StampProfile, StampZone};
-use agent::protocol::{Answer, FindAnswer, FindRequest, PROTOCOL_VERSION, Request, RequestBody, SnapshotRequest};
-use agent::roots::{HardLinks, Roots};
-use agent::service::{Agent, Served};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use logline::fields::{Extractor, Rule, Scratch, Slot};
 use logline::order::Following;
@@ -14,7 +10,6 @@ use map::engine::{Counter, Input, Labels};
 use map::number::Decimal;
 use map::plan::Plan;
 use std::hint::black_box;
-use std::sync::Arc;
 use sunfire_tests::access_log::{write_access_log, write_application_log};
 
 const LOG_BYTES: u64 = 16 << 20;
@@ -147,70 +142,5 @@ fn questions(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Bytes of the log that a first query meets: the search is logarithmic, so more would hardly cost more.
-const SEARCHED_BYTES: u64 = 256 << 20;
-
-/// What a first query costs the host of a log: the listing, and the search for where reading must begin. On one thread
-/// and a warm page cache, so the time is CPU time.
-fn first_query(criterion: &mut Criterion) {
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let base = folder.path().canonicalize().expect("it is there");
-    let path = base.join("access.log");
-    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).expect("the folder can be written to"));
-    write_access_log(&mut file, SEARCHED_BYTES, 1).expect("the disk has room");
-    drop(file);
-    let bytes = std::fs::read(&path).expect("what was written is there");
-    let Detection::Stamped(detected) = learn(&bytes[..64 << 10]) else {
-        panic!("the log has stamps")
-    };
-    let stamp_at = |offset: usize| {
-        let mut lines = bytes[offset..].split(|byte| *byte == b'\n').skip(1);
-        let mut stamps = ProfileReader::new(&detected.profile, Zone::utc());
-        lines
-            .find_map(|line| stamps.read_at(line, 0))
-            .expect("lines have stamps")
-    };
-    let text = |path: &std::path::Path| path.to_str().expect("a plain name").to_owned();
-    let roots = Roots::open(&[text(&base)], HardLinks::Refuse).expect("the root is there");
-    let agent = Agent::new(roots, Arc::new(lika::seam::Clock::system()), Arc::new(LoglineStamps));
-    let ask = |body: RequestBody| {
-        let version = PROTOCOL_VERSION;
-        match agent.serve(Request { version, body }) {
-            Served::Answer(answer) => answer,
-            Served::Range(_) => panic!("bytes were not asked for"),
-        }
-    };
-    let snapshot = || {
-        ask(RequestBody::Snapshot(SnapshotRequest {
-            pattern: text(&path),
-            dates_from_ns: 0,
-            known: Vec::new(),
-        }))
-    };
-    let Answer::Snapshot(listed) = snapshot() else {
-        panic!("the log is listed")
-    };
-    let find = |start_ns: i64| {
-        ask(RequestBody::Find(FindRequest {
-            path: text(&path),
-            identity: listed.generations[0].identity,
-            start_ns,
-            lateness_ns: detected.profile.lateness_ns,
-            hint: None,
-            profile: StampProfile::new(&detected.profile, StampZone::Named("UTC".to_owned())),
-        }))
-    };
-    let mut group = criterion.benchmark_group("first query");
-    for (name, offset) in [
-        ("in the middle", bytes.len() / 2),
-        ("in the tail", bytes.len() - (100 << 10)),
-    ] {
-        let start_ns = stamp_at(offset);
-        assert!(matches!(find(start_ns), Answer::Find(FindAnswer::Found { .. })));
-        group.bench_function(name, |bencher| bencher.iter(|| (snapshot(), find(black_box(start_ns)))));
-    }
-    group.finish();
-}
-
-criterion_group!(benches, steps, questions, first_query);
+criterion_group!(benches, steps, questions);
 criterion_main!(benches);
