@@ -8,7 +8,7 @@ use crate::protocol::{BrainAnswer, BrowseQuestion, NotBrowsed};
 use lika::actor::Mailbox;
 use lika::node::{Client, Refusal};
 use map::protocol::HostTarget;
-use reduce::protocol::{HostQuestion, Place, ReduceAnswer, ReduceProtocol, ReduceRequest};
+use reduce::protocol::{HostQuestion, ReduceAnswer, ReduceProtocol, ReduceRequest};
 use std::time::Duration;
 
 /// Reduces that are asked one after the other.
@@ -26,7 +26,7 @@ pub(crate) async fn browse(
     (app, host, question): (String, String, BrowseQuestion),
     remaining: Duration,
 ) -> Result<BrainAnswer, Refusal> {
-    let routed = route(planner, Some((app, host))).await?;
+    let routed = route(planner, Route::Host { app, host }).await?;
     let Some(target) = routed.target else {
         return Ok(BrainAnswer::NoSuchHost);
     };
@@ -44,7 +44,7 @@ pub(crate) async fn browse(
 
 /// What is known of agents.
 pub(crate) async fn agents(planner: &Mailbox<Planner>, remaining: Duration) -> Result<BrainAnswer, Refusal> {
-    let routed = route(planner, None).await?;
+    let routed = route(planner, Route::All).await?;
     let maps = routed.place.maps;
     match first_answer(
         routed.reduces,
@@ -63,8 +63,8 @@ fn unfit() -> Refusal {
     Refusal::Failed("a reduce answered something else; run compatible versions".to_owned())
 }
 
-async fn route(planner: &Mailbox<Planner>, of: Option<(String, String)>) -> Result<Routed, Refusal> {
-    let asked = planner.ask(Route(of), ROUTE_PATIENCE).await;
+pub(crate) async fn route(planner: &Mailbox<Planner>, route: Route) -> Result<Routed, Refusal> {
+    let asked = planner.ask(route, ROUTE_PATIENCE).await;
     asked.map_err(|error| Refusal::Failed(error.to_string()))
 }
 
@@ -88,15 +88,6 @@ async fn first_answer(
         troubles.push("there is none".to_owned());
     }
     Err(troubles.join("; "))
-}
-
-/// Where nothing counts a host.
-pub(crate) fn nowhere(app: String, maps: Vec<reduce::protocol::MapNode>) -> Place {
-    Place {
-        app,
-        path: String::new(),
-        maps,
-    }
 }
 
 /// A host as the inventory has it.

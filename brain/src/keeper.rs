@@ -317,7 +317,9 @@ impl Keeper {
     fn known(&mut self, apps: &[AppHosts], now_ns: i64) -> Known {
         let tasks = self.known_tasks(now_ns);
         let since_ns = now_ns - self.setup.horizon_ns;
-        let used: BTreeSet<&String> = tasks.iter().filter_map(|task| task.inventory.as_ref()).collect();
+        // Of those that no monitor reads as well: people may ask their logs.
+        let read = tasks.iter().filter_map(|task| task.inventory.as_ref());
+        let used: BTreeSet<&String> = read.chain(apps.iter().map(|app| &app.app)).collect();
         let spans_of = |app: &String| self.history.spans(app, since_ns, SPAN_HOSTS_MAX).into();
         let spans = used.into_iter().map(|app| (app.clone(), spans_of(app))).collect();
         let mistakes = self.directory.mistakes().iter();

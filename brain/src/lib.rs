@@ -21,6 +21,7 @@ mod planner;
 pub mod process;
 mod profiles;
 pub mod protocol;
+mod questions;
 pub mod topology;
 pub mod windows;
 

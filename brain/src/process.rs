@@ -5,6 +5,7 @@ use crate::hosts;
 use crate::keeper::{Keeper, KeeperSetup};
 use crate::planner::{AskState, Planner, PlannerSetup};
 use crate::protocol::{BrainAnswer, BrainProtocol, BrainRequest, BrainState, ROLE};
+use crate::questions;
 use crate::windows::WindowStore;
 use configs::monitor::Monitor;
 use lika::actor::{AskError, Escalation, Mailbox, Options, Root};
@@ -176,6 +177,7 @@ impl Handler<BrainProtocol> for Console {
                 hosts::browse(&self.0, (app, host, question), call.remaining()).await
             }
             BrainRequest::Agents => hosts::agents(&self.0, call.remaining()).await,
+            BrainRequest::Ask(question) => questions::ask(&self.0, *question, call).await,
             BrainRequest::State => match self.0.ask(AskState, STATE_PATIENCE).await {
                 Ok(state) => Ok(BrainAnswer::State(Box::new(state))),
                 Err(error) => Err(Refusal::Failed(error.to_string())),

@@ -1,6 +1,7 @@
 //! Everything the console may ask of a Brain: what is configured, what runs where, and what happened.
 
-pub use map::protocol::{AgentSeen, BrowseQuestion, Browsed, NotBrowsed};
+pub use map::protocol::{AgentSeen, BrowseQuestion, Browsed, Definition, NotBrowsed};
+pub use reduce::protocol::{AskedEnd, AskedPart, AskedProgress, HostTrouble};
 use reduce::protocol::{BelowWindow, NodeAddress, NodeLife, ShardSeen};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ pub struct BrainProtocol;
 
 impl lika::node::Protocol for BrainProtocol {
     type Request = BrainRequest;
-    type Part = ();
+    type Part = AskedPart;
     type Response = BrainAnswer;
 
     const NAME: &'static str = "brain";
@@ -43,6 +44,26 @@ pub enum BrainRequest {
     },
     /// What is known of the agents that Maps pull from.
     Agents,
+    /// Have something counted in the logs of an application, once: answered by [`AskedPart`]s, and at the end by
+    /// [`BrainAnswer::Asked`]. Whoever stops listening has cancelled it.
+    Ask(Box<AppQuestion>),
+}
+
+/// A question about what the logs of an application say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppQuestion {
+    /// The application; its hosts the inventory says.
+    pub app: String,
+    /// The log, as the definition has it.
+    pub log: String,
+    /// What is counted.
+    pub definition: Definition,
+    /// Start of the first window.
+    pub from_ns: i64,
+    /// Windows start before this.
+    pub to_ns: i64,
+    /// Bytes of logs that may be read for it.
+    pub bytes_max: u64,
 }
 
 /// What is answered.
@@ -56,6 +77,12 @@ pub enum BrainAnswer {
     NoSuchHost,
     /// To [`BrainRequest::Agents`]: each agent once, by address, at most [`map::protocol::AGENTS_MAX`].
     Agents(Vec<AgentSeen>),
+    /// To [`BrainRequest::Ask`].
+    Asked(AskedEnd),
+    /// To [`BrainRequest::Ask`]: there is no such application.
+    NoSuchApp,
+    /// To [`BrainRequest::Ask`]: no Reduce can answer it, and why.
+    NotAsked(String),
 }
 
 /// How everything stands.

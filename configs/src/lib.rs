@@ -38,7 +38,7 @@ pub use mql::{parse_expr, parse_mql, parse_query, parse_question};
 pub use nearest::nearest;
 pub use source::Source;
 pub use targets::{AppHosts, Targets};
-pub use units::duration_ms;
+pub use units::{bytes, duration_ms};
 pub use watched::Poll;
 
 use app::App;

@@ -59,9 +59,14 @@ pub(crate) fn cpu_us_per_second(text: &str) -> Option<u64> {
 
 /// `100MiB/s` in bytes per second; decimal and binary units.
 pub(crate) fn bytes_per_second(text: &str) -> Option<u64> {
+    bytes(text.strip_suffix("/s")?)
+}
+
+/// `100MiB` in bytes; decimal and binary units. None is not a number of them.
+pub fn bytes(text: &str) -> Option<u64> {
     const KIB: u64 = 1 << 10;
     let (number, unit) = number_and_unit(text)?;
-    let factor = match unit.strip_suffix("/s")? {
+    let factor = match unit {
         "B" => 1,
         "kB" | "KB" => 1_000,
         "MB" => 1_000_000,

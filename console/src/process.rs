@@ -45,19 +45,25 @@ pub struct Limits {
     pub browses_max: usize,
     /// The longest time for a question, the wait for its turn included.
     pub query_patience: Duration,
+    /// Questions to logs in hand at a time; one more is told to come again.
+    pub log_questions_max: usize,
+    /// The longest time for a question to logs.
+    pub log_question_patience: Duration,
     /// Size at which the access log is renamed; one predecessor is kept.
     pub access_log_bytes_max: u64,
 }
 
 impl Default for Limits {
-    /// 1024 connections, 8 questions and 8 looks at files at a time, 10 s for each (less than the page waits), an
-    /// access log of 64 MiB.
+    /// 1024 connections, 8 questions and 8 looks at files at a time, 10 s for each (less than the page waits), 4
+    /// questions to logs of ten minutes, an access log of 64 MiB.
     fn default() -> Self {
         Self {
             connections_max: 1024,
             questions_max: 8,
             browses_max: 8,
             query_patience: Duration::from_secs(10),
+            log_questions_max: 4,
+            log_question_patience: Duration::from_secs(600),
             access_log_bytes_max: 64 << 20,
         }
     }
@@ -197,6 +203,7 @@ fn site(config: ConsoleConfig, log: Option<AccessLog>) -> Site {
         clock: config.clock.clone(),
         doors,
         questions: Semaphore::new(config.limits.questions_max.clamp(1, Semaphore::MAX_PERMITS)),
+        log_questions: Semaphore::new(config.limits.log_questions_max),
         browses: Semaphore::new(config.limits.browses_max.clamp(1, Semaphore::MAX_PERMITS)),
         limits: config.limits,
         metrics: Metrics::default(),

@@ -31,7 +31,7 @@ mod unpack;
 
 use crate::plan::Plan;
 use crate::protocol::{CellVersion, HostReport, KeptProfile, TaskId};
-use crate::verdict::HostState;
+use crate::verdict::{HostState, Stage, VerdictRun};
 use agent::protocol::{Answer, RangeEnd, RangeRequest, RequestBody};
 use arrival::Arrival;
 use configs::monitor::{ARRIVAL, Monitor};
@@ -39,6 +39,7 @@ pub(crate) use learn::zone_of_host;
 use logline::boundary::Boundary;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use stream::{Stream, Subscribed};
 use tokio::sync::OwnedSemaphorePermit;
@@ -269,28 +270,79 @@ pub(crate) fn origin(instance: u64, pattern: &str) -> u64 {
 /// Pulls of one re-read: 32 MiB each, so that it ends even where a log grows as fast as it is read.
 const REREAD_PULLS_MAX: usize = 4096;
 
+/// What was read apart from any stream.
+#[derive(Debug)]
+pub struct Reread {
+    /// What was counted, and which windows are proved.
+    pub report: HostReport,
+    /// Bytes of logs received.
+    pub bytes: u64,
+}
+
 /// Reads the windows of a subscription apart from any stream, from where they begin to where they are proved, and says
 /// what was found. The same code as streaming, in a stream of its own: so both give the same.
 pub async fn reread<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, now_ns: i64) -> HostReport {
+    reread_within(key, subscription, port, (now_ns, u64::MAX)).await.report
+}
+
+/// As [`reread`]. Once `bytes_max` were received, it is not pulled again: windows that are not proved by then are
+/// `over_budget`.
+pub async fn reread_within<P: Port>(
+    key: &InputKey,
+    subscription: Subscription,
+    port: &mut P,
+    (now_ns, bytes_max): (i64, u64),
+) -> Reread {
     let host = subscription.host.clone();
+    let windows = subscription.from_ns..subscription.until_ns.unwrap_or(i64::MAX);
+    let mut reread = Reread {
+        report: HostReport::silent(host),
+        bytes: 0,
+    };
     if key.is_by_arrival() {
         // When bytes came is known only to who saw them come: there is nothing to read again, and nothing new to say.
-        return HostReport::silent(host);
+        return reread;
     }
     let mut stream = Stream::isolated(subscription);
-    let mut report: Option<HostReport> = None;
     for _ in 0..REREAD_PULLS_MAX {
         let mut pulled = Pulled::default();
         stream.pull(key, port, now_ns, &mut pulled).await;
+        reread.bytes = reread.bytes.saturating_add(pulled.bytes);
         for (_, newer) in pulled.reports {
-            report = Some(match report {
-                Some(older) => older.updated(newer),
-                None => newer,
-            });
+            reread.report = reread.report.updated(newer);
         }
         if !pulled.more {
+            return reread;
+        }
+        if reread.bytes >= bytes_max {
             break;
         }
     }
-    report.unwrap_or_else(|| HostReport::silent(host))
+    let detail = format!("there is more to read than {} bytes of its log", reread.bytes);
+    reread.report.verdicts = filled(std::mem::take(&mut reread.report.verdicts), windows, &detail);
+    reread
+}
+
+/// Runs that say of all windows between them that they were not read, for want of budget.
+fn filled(runs: Vec<VerdictRun>, windows: Range<i64>, detail: &str) -> Vec<VerdictRun> {
+    let unread = |from_ns: i64, to_ns: i64| VerdictRun {
+        from_ns,
+        to_ns,
+        state: HostState::OverBudget,
+        stage: Stage::Provisional,
+        detail: Some(detail.to_owned()),
+    };
+    let mut whole = Vec::with_capacity(runs.len() + 1);
+    let mut next_ns = windows.start;
+    for run in runs {
+        if next_ns < run.from_ns {
+            whole.push(unread(next_ns, run.from_ns));
+        }
+        next_ns = next_ns.max(run.to_ns);
+        whole.push(run);
+    }
+    if next_ns < windows.end {
+        whole.push(unread(next_ns, windows.end));
+    }
+    whole
 }

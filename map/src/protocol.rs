@@ -235,6 +235,8 @@ pub enum MapRequest {
     Browse(BrowseRequest),
     /// What is known of the agents that are pulled from, at most [`AGENTS_MAX`], by address.
     Agents,
+    /// Read some windows of one host for a question; no shard is needed.
+    Ask(Box<AskRequest>),
 }
 
 /// Asks for [`Collected`].
@@ -376,6 +378,30 @@ pub struct RereadRequest {
     pub to_ns: i64,
 }
 
+/// Asks for [`MapAnswer::Asked`]: what a host's log says, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskRequest {
+    /// What is counted.
+    pub definition: Definition,
+    /// On which host.
+    pub target: HostTarget,
+    /// Start of the first window.
+    pub from_ns: i64,
+    /// Windows start before this.
+    pub to_ns: i64,
+    /// Bytes of the log that may be received; it is looked at between two pulls, so one pull more may come.
+    pub bytes_max: u64,
+}
+
+/// What a host's log says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HostAsked {
+    /// What was counted, and which windows are proved. Those that the budget left unread are `over_budget`.
+    pub report: HostReport,
+    /// Bytes of the log that were received.
+    pub bytes: u64,
+}
+
 /// What a Map answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum MapAnswer {
@@ -391,6 +417,8 @@ pub enum MapAnswer {
     Browsed(Box<Result<Browsed, NotBrowsed>>),
     /// To [`MapRequest::Agents`].
     Agents(Vec<AgentSeen>),
+    /// To [`MapRequest::Ask`].
+    Asked(Box<HostAsked>),
     /// The request came from a topology that is no longer in force.
     Stale {
         /// The epoch that is.

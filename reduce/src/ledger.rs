@@ -18,6 +18,7 @@ use crate::pieces::Proofs;
 use crate::point::WindowState;
 use crate::protocol::{BELOW_MAX, BelowWindow, MonitorTask, ShardPlan};
 use crate::stored::{StoredHeader, Unreadable, decode};
+use crate::terms::Terms;
 use crate::timeline::Timeline;
 use crate::window::{Asked, Change, Draft, Finished, Ground, PIECES_KEPT_NS, Window, hosts_of};
 use map::plan::Shape;
@@ -41,15 +42,6 @@ pub const HOT_WINDOWS_MAX: usize = 1024;
 pub const HOT_BYTES_MAX: usize = 64 << 20;
 /// Most windows made, or woken by the clock, at a time: an owner that catches up on a day does so in turns.
 const TURN_WINDOWS: usize = 256;
-
-/// What a ledger is kept of.
-#[derive(Debug, Clone)]
-pub struct Terms {
-    /// What the counts mean.
-    pub shape: Arc<Shape>,
-    /// How long after its end a window's first answer comes.
-    pub grace_ns: i64,
-}
 
 /// What is known of a window that is not done, or is being looked at again.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@
 //! for monitors: it installs their shards on Maps, keeps what they counted, and writes windows to the store. It never
 //! sees a log line: what a partial doesn't say, a point can't.
 //!
-//! The core ([`window`], [`timeline`], [`inventory`], [`ledger`]) does no I/O and knows no clock; [`node`] is what runs
+//! The core ([`window`], [`timeline`], [`inventory`], [`ledger`], [`question`]) does no I/O and knows no clock; [`node`] is what runs
 //! it. It talks to a Brain, which installs monitors ([`protocol`]), to Maps (`map::protocol`) and to a store
 //! ([`storage`]).
 
@@ -19,8 +19,10 @@ pub mod point;
 pub mod profiles;
 pub mod protocol;
 pub mod publish;
+pub mod question;
 pub mod storage;
 pub mod stored;
+pub mod terms;
 #[cfg(test)]
 mod testing;
 pub mod timeline;

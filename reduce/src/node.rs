@@ -11,6 +11,7 @@ mod asking;
 mod hosts;
 mod link;
 mod owner;
+mod questions;
 mod registry;
 mod repairs;
 mod shard;
@@ -21,13 +22,12 @@ mod watch;
 use crate::profiles::News;
 use crate::protocol::{ReduceAnswer, ReduceProtocol, ReduceRequest};
 use crate::storage::Storage;
-use configs::monitor::Monitor;
+pub use crate::terms::ReadDefinition;
 use lika::actor::{Escalation, Mailbox, Options, RestartLimit, Root};
 use lika::node::{Call, Handler, Refusal, Server, ServerBuilder, Settings};
 use lika::pool::CpuPool;
 use lika::seam::{Clock, Network, Randomness};
 use lika::wire::Identity;
-use map::protocol::Definition;
 use registry::{Ask, Registry};
 use std::cell::RefCell;
 use std::io;
@@ -43,9 +43,6 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The watch over Maps is begun again for ever; how often is counted within this.
 const WATCH_WITHIN: Duration = Duration::from_secs(60);
-
-/// How a definition becomes a monitor; `map::definition::definition` is one.
-pub type ReadDefinition = fn(&Definition) -> Result<Monitor, String>;
 
 /// What a Reduce needs.
 #[derive(Clone)]
@@ -116,6 +113,7 @@ pub async fn start(config: ReduceConfig) -> io::Result<ReduceNode> {
     };
     root.spawn(tireless, move || watch::Watch(Rc::clone(&watched)));
     let registry = root.spawn(Options::named("reduce"), move || Registry::new(Rc::clone(&shared)));
+    let questions = questions::Questions::new(&config);
     let ReduceConfig {
         identity,
         settings,
@@ -126,7 +124,7 @@ pub async fn start(config: ReduceConfig) -> io::Result<ReduceNode> {
         ..
     } = config;
     let server = ServerBuilder::new(identity, settings, clock, randomness)
-        .serve::<ReduceProtocol>(Front { registry })
+        .serve::<ReduceProtocol>(Front { registry, questions })
         .listen(&*network, &listen)
         .await?;
     Ok(ReduceNode { server, root })
@@ -155,19 +153,24 @@ impl ReduceNode {
     }
 }
 
-/// Hands what Brains ask to the registry, and what they ask about hosts to Maps.
+/// Hands what Brains ask to the registry, and what they ask about hosts and logs to Maps.
 struct Front {
     registry: Mailbox<Registry>,
+    questions: questions::Questions,
 }
 
 impl Handler<ReduceProtocol> for Front {
-    async fn handle(&self, request: ReduceRequest, _call: &mut Call<ReduceProtocol>) -> Result<ReduceAnswer, Refusal> {
+    async fn handle(&self, request: ReduceRequest, call: &mut Call<ReduceProtocol>) -> Result<ReduceAnswer, Refusal> {
         match request {
             ReduceRequest::Browse(question) => {
                 let browsed = hosts::browse(&self.registry, *question).await?;
                 Ok(ReduceAnswer::Browsed(Box::new(browsed)))
             }
             ReduceRequest::Agents { maps } => Ok(ReduceAnswer::Agents(hosts::agents(&self.registry, maps).await?)),
+            ReduceRequest::Ask(question) => {
+                let end = self.questions.answer(&self.registry, *question, call).await?;
+                Ok(ReduceAnswer::Asked(end))
+            }
             request => {
                 let answer = self.registry.ask(Ask(request), ANSWER_PATIENCE).await;
                 answer.map_err(|error| Refusal::Failed(error.to_string()))

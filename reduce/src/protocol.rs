@@ -7,6 +7,7 @@ use map::protocol::{AgentSeen, BrowseQuestion, Browsed, Definition, HostTarget, 
 use map::verdict::HostState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use store::StoredWindow;
 
 /// Version of these messages.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -23,7 +24,7 @@ pub struct ReduceProtocol;
 
 impl lika::node::Protocol for ReduceProtocol {
     type Request = ReduceRequest;
-    type Part = ();
+    type Part = AskedPart;
     type Response = ReduceAnswer;
 
     const NAME: &'static str = "reduce";
@@ -184,6 +185,74 @@ pub enum ReduceRequest {
         /// The Maps.
         maps: Vec<MapNode>,
     },
+    /// Count something in logs, once: answered by [`AskedPart`]s, and at the end by [`ReduceAnswer::Asked`]. Whoever
+    /// stops listening has cancelled it.
+    Ask(Box<LogQuestion>),
+}
+
+/// A question about what the logs of an application say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogQuestion {
+    /// What is counted.
+    pub definition: Definition,
+    /// Start of the first window.
+    pub from_ns: i64,
+    /// Windows start before this.
+    pub to_ns: i64,
+    /// Who is expected, as in [`MonitorTask::inventory`].
+    pub inventory: Vec<InventorySpan>,
+    /// Who may read its hosts.
+    pub place: Place,
+    /// Bytes of logs that may be read for it; at most [`crate::question::BYTES_MAX`].
+    pub bytes_max: u64,
+}
+
+/// How far a question has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AskedProgress {
+    /// Hosts that are asked.
+    pub hosts: u64,
+    /// Hosts that have answered, or that are known not to.
+    pub answered: u64,
+    /// Bytes of logs that were read.
+    pub bytes: u64,
+}
+
+/// A part of a question's answer so far: some of its windows. All parts of one moment have the same progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedPart {
+    /// How far it has come.
+    pub progress: AskedProgress,
+    /// Windows as they would be stored; each replaces what was said of it before.
+    pub windows: Vec<StoredWindow>,
+    /// Hosts that are not ok in some windows, at most [`crate::question::TROUBLES_MAX`]; with the last part alone.
+    pub troubles: Vec<HostTrouble>,
+    /// Whether all windows of this moment were said with it.
+    pub is_whole: bool,
+}
+
+/// Why a host has no part in some windows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostTrouble {
+    /// The host.
+    pub host: String,
+    /// Its state.
+    pub state: HostState,
+    /// More for people, of the first of these windows.
+    pub detail: Option<String>,
+    /// In how many windows.
+    pub windows: u64,
+}
+
+/// How a question ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AskedEnd {
+    /// All that will be known is said.
+    Done,
+    /// As many questions are in hand as may be.
+    Busy,
+    /// It cannot be answered, and why.
+    Invalid(String),
 }
 
 /// A question about one host, and which Maps may ask it.
@@ -209,6 +278,8 @@ pub enum ReduceAnswer {
     Browsed(Box<Result<Browsed, NotBrowsed>>),
     /// To [`ReduceRequest::Agents`]: each agent once, by address, at most [`map::protocol::AGENTS_MAX`].
     Agents(Vec<AgentSeen>),
+    /// To [`ReduceRequest::Ask`].
+    Asked(AskedEnd),
     /// The request came from a topology that is no longer in force.
     Stale {
         /// The epoch that is.

@@ -210,6 +210,23 @@ impl Finished {
     pub fn due_ns(&self) -> Option<i64> {
         self.judgement.due_ns
     }
+
+    /// Hosts that are neither ok nor open, with why.
+    pub fn troubles(&self) -> impl Iterator<Item = (&str, &Verdict)> {
+        self.judgement.troubles()
+    }
+
+    /// The window as it would be stored, for an answer that nobody stores.
+    pub fn into_unstored(self, monitor_version: u64, (length_ns, revision): (i64, u64)) -> StoredWindow {
+        StoredWindow {
+            window_ns: self.start_ns,
+            length_ns,
+            fence: Fence { epoch: 0, revision },
+            done: self.judgement.done,
+            header: encode(&self.judgement.header(monitor_version, &self.merged)),
+            body: self.merged.body,
+        }
+    }
 }
 
 /// What is to be written of a window.

@@ -205,7 +205,8 @@ pub struct DemoArguments {
   sunfire query 'select sum(requests) from sunfire_http since 5m'
   sunfire query \"select * from pay where op = 'refund' since 1h\" --format csv
   sunfire query 'select total from pay, pay offset 7d as last_week group by op every 1m topk 5 by total'
-  sunfire query 'select p99_ms from sunfire_http every 1m' --explain")]
+  sunfire query 'select p99_ms from sunfire_http every 1m' --explain
+  sunfire query \"select count() as n from log '/var/log/app.log' where app = 'shop' every 10s since 30m\"")]
 pub struct QueryArguments {
     /// The question, in MQL
     pub query: String,
@@ -221,6 +222,9 @@ pub struct QueryArguments {
     /// Say what the question means instead of answering it: what is read, how it merges, what is made of it
     #[arg(long, conflicts_with = "format")]
     pub explain: bool,
+    /// Bytes of logs that a question to logs may read, such as 500MiB; hosts beyond it are `over_budget`
+    #[arg(long, value_name = "BYTES")]
+    pub budget: Option<String>,
 }
 
 /// Arguments of `status`.

@@ -2,6 +2,7 @@
 
 use crate::exit::{Exit, Failure};
 use serde::de::DeserializeOwned;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,10 @@ use std::time::Duration;
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:7800";
 /// How long an answer may take: longer than the console's own limit, so that its reason is heard.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long an answer may take that is told as it comes: longer than the console's own limit for questions to logs.
+const STREAM_PATIENCE: Duration = Duration::from_secs(660);
+/// The most that is read of such an answer, all that is told of it before its end included.
+const STREAM_BYTES_MAX: u64 = 64 << 30;
 /// The largest answer that is read: as much as a console sends.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 
@@ -34,12 +39,43 @@ pub struct ApiAnswer<T> {
     /// What the reader should know.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// How far a question to logs has come.
+    pub asked: Option<Asked>,
     /// What went wrong.
     pub error: Option<String>,
     /// What to do about it.
     hint: Option<String>,
     /// Where in the question it is.
     position: Option<Position>,
+}
+
+/// How far a question to logs has come.
+#[derive(Debug, serde::Deserialize)]
+pub struct Asked {
+    /// Hosts that are asked.
+    pub hosts: u64,
+    /// Hosts that have answered.
+    pub answered: u64,
+    /// Bytes of logs that were read.
+    pub bytes: u64,
+    /// Whether it is the last that is said.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// Hosts that are not ok, and why.
+    pub missing: Vec<Missing>,
+}
+
+/// Why a host has no part in some windows.
+#[derive(Debug, serde::Deserialize)]
+pub struct Missing {
+    /// The host.
+    pub host: String,
+    /// Its state.
+    pub state: String,
+    /// More for people.
+    pub detail: Option<String>,
+    /// In how many windows.
+    pub windows: u64,
 }
 
 /// Where in a question a mistake is, from 1, in characters.
@@ -84,8 +120,59 @@ pub fn get<T: DeserializeOwned>(
     parameters: &[(&str, &str)],
 ) -> Result<ApiAnswer<T>, Failure> {
     let server = from.server.trim_end_matches('/');
+    let mut response = send(from, path, (parameters, PATIENCE))?;
+    let status = response.status().as_u16();
+    let text = response
+        .body_mut()
+        .with_config()
+        .limit(ANSWER_BYTES_MAX)
+        .read_to_string();
+    let text = text.map_err(|error| unreachable(server, &error))?;
+    read(server, (status, &text), parameters)
+}
+
+/// As [`get`], of an answer that comes as lines: all but the last are told as they come.
+///
+/// # Errors
+/// As [`get`].
+pub fn follow<T: DeserializeOwned>(
+    from: &ServerArguments,
+    path: &str,
+    parameters: &[(&str, &str)],
+    mut tell: impl FnMut(&ApiAnswer<T>),
+) -> Result<ApiAnswer<T>, Failure> {
+    let server = from.server.trim_end_matches('/');
+    let mut response = send(from, path, (parameters, STREAM_PATIENCE))?;
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(STREAM_BYTES_MAX).reader();
+    let mut last = None;
+    for line in BufReader::new(body).lines() {
+        let line = line.map_err(|error| unreachable(server, &error))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let answer: ApiAnswer<T> = read(server, (status, &line), parameters)?;
+        if let Some(before) = last.replace(answer) {
+            tell(&before);
+        }
+    }
+    match last {
+        Some(answer) if answer.asked.as_ref().is_none_or(|asked| asked.is_final) => Ok(answer),
+        _ => Err(Failure {
+            exit: Exit::Failed,
+            message: format!("{server} broke off before the answer was whole: ask again"),
+        }),
+    }
+}
+
+fn send(
+    from: &ServerArguments,
+    path: &str,
+    (parameters, patience): (&[(&str, &str)], Duration),
+) -> Result<ureq::http::Response<ureq::Body>, Failure> {
+    let server = from.server.trim_end_matches('/');
     let config = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(patience))
         .http_status_as_error(false)
         .build();
     let mut request = ureq::Agent::new_with_config(config).get(format!("{server}{path}"));
@@ -97,15 +184,16 @@ pub fn get<T: DeserializeOwned>(
             .map_err(|error| Failure::usage(format!("the token file {} cannot be read: {error}", file.display())))?;
         request = request.header("Authorization", format!("Bearer {}", token.trim()));
     }
-    let mut response = request.call().map_err(|error| unreachable(server, &error))?;
-    let status = response.status().as_u16();
-    let text = response
-        .body_mut()
-        .with_config()
-        .limit(ANSWER_BYTES_MAX)
-        .read_to_string();
-    let text = text.map_err(|error| unreachable(server, &error))?;
-    let answer: ApiAnswer<T> = serde_json::from_str(&text).map_err(|error| Failure {
+    request.call().map_err(|error| unreachable(server, &error))
+}
+
+/// An answer as it came, or what it says instead of one.
+fn read<T: DeserializeOwned>(
+    server: &str,
+    (status, text): (u16, &str),
+    parameters: &[(&str, &str)],
+) -> Result<ApiAnswer<T>, Failure> {
+    let answer: ApiAnswer<T> = serde_json::from_str(text).map_err(|error| Failure {
         exit: Exit::Failed,
         message: format!("{server} answered {status} with something that is no answer of a console: {error}"),
     })?;
@@ -124,7 +212,7 @@ pub fn get<T: DeserializeOwned>(
     }
 }
 
-fn unreachable(server: &str, error: &ureq::Error) -> Failure {
+fn unreachable(server: &str, error: &dyn std::fmt::Display) -> Failure {
     Failure {
         exit: Exit::Unreachable,
         message: format!("{server} cannot be reached ({error}): is `sunfire up` running, or is --server another?"),

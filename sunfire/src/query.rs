@@ -105,9 +105,17 @@ pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
     if arguments.explain {
         return explain(arguments);
     }
-    let answer = client::get::<Answer>(&arguments.server, "/api/v1/query", &[("q", &arguments.query)])?;
+    let answer = ask(arguments)?;
     for warning in &answer.warnings {
         eprintln!("warning: {warning}");
+    }
+    if let Some(asked) = &answer.asked {
+        eprintln!("{}", progress(asked));
+        for missing in &asked.missing {
+            let detail = missing.detail.as_deref().map(|detail| format!(": {detail}"));
+            let (host, state, windows) = (&missing.host, &missing.state, missing.windows);
+            eprintln!("{host}: {state} in {windows} windows{}", detail.unwrap_or_default());
+        }
     }
     let raw = answer.data.map(|data| data.points).unwrap_or_default();
     let points: Vec<WirePoint> = raw
@@ -145,6 +153,34 @@ pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
     } else {
         Exit::Complete
     })
+}
+
+/// Asks, and says on stderr how far a question to logs has come.
+fn ask(arguments: &QueryArguments) -> Result<client::ApiAnswer<Answer>, Failure> {
+    let mut parameters = vec![("q", arguments.query.as_str()), ("stream", "true")];
+    parameters.extend(arguments.budget.as_deref().map(|budget| ("budget", budget)));
+    let is_terminal = std::io::stderr().is_terminal();
+    let mut told = false;
+    let answer = client::follow::<Answer>(&arguments.server, "/api/v1/query", &parameters, |answer| {
+        let Some(asked) = &answer.asked else { return };
+        match is_terminal {
+            true => eprint!("\r{} ", progress(asked)),
+            false => eprintln!("{}", progress(asked)),
+        }
+        told = true;
+    });
+    if told && is_terminal {
+        eprint!("\r{:72}\r", "");
+    }
+    answer
+}
+
+fn progress(asked: &client::Asked) -> String {
+    let megabytes = asked.bytes as f64 / 1e6;
+    format!(
+        "{} of {} hosts answered, {megabytes:.1} MB read",
+        asked.answered, asked.hosts
+    )
 }
 
 /// What the question means instead of its answer.

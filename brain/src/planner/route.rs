@@ -1,19 +1,40 @@
-//! Whom to ask about a host: the Reduce of a monitor that reads its logs first, since its Maps pull from it.
+//! Whom to ask about a host or an application: the Reduce of a monitor that reads its logs first, since its Maps pull
+//! from it.
 
 use super::Planner;
-use crate::hosts::{nowhere, target_of};
+use crate::hosts::target_of;
 use lika::actor::{Context, Failure, Handler, Message};
 use lika::node::Client;
 use map::protocol::HostTarget;
-use reduce::protocol::{MonitorTask, Place, ReduceProtocol};
+use reduce::protocol::{InventorySpan, MonitorTask, Place, ReduceProtocol};
+use std::sync::Arc;
 
-/// Asks whom to ask: about a host of an application, or about all.
-pub(crate) struct Route(pub(crate) Option<(String, String)>);
+/// Asks whom to ask.
+pub(crate) enum Route {
+    /// About a host of an application.
+    Host {
+        /// The application.
+        app: String,
+        /// Its host.
+        host: String,
+    },
+    /// About a log of an application.
+    App {
+        /// The application.
+        app: String,
+        /// The log.
+        log: String,
+    },
+    /// About all.
+    All,
+}
 
 /// Whom to ask.
 pub(crate) struct Routed {
     /// The host, if it is in the inventory now.
     pub(crate) target: Option<HostTarget>,
+    /// Who is expected of the application, oldest first, if there is one.
+    pub(crate) spans: Option<Arc<[InventorySpan]>>,
     /// What counts it, and which Maps there are.
     pub(crate) place: Place,
     /// Reduces that live, by name, the best first; all of them if none does.
@@ -25,13 +46,26 @@ impl Message for Route {
 }
 
 impl Handler<Route> for Planner {
-    async fn handle(&mut self, Route(of): Route, _context: &mut Context<Planner>) -> Result<Routed, Failure> {
-        let target = of.as_ref().and_then(|(app, host)| self.target(app, host));
-        let app = of.map(|(app, _)| app).unwrap_or_default();
-        let reading = target.as_ref().and_then(|target| self.reading(&app, target));
-        let place = match reading {
-            Some((_, task)) => task.place.clone(),
-            None => nowhere(app, self.setup.maps.clone()),
+    async fn handle(&mut self, route: Route, _context: &mut Context<Planner>) -> Result<Routed, Failure> {
+        let (mut target, mut spans) = (None, None);
+        let (place, reading) = match route {
+            Route::Host { app, host } => {
+                target = self.target(&app, &host);
+                let reading = target
+                    .as_ref()
+                    .and_then(|target| self.reading(&app, |span| span.hosts.contains(target)));
+                let place = match reading {
+                    Some((_, task)) => task.place.clone(),
+                    None => self.nowhere(app, String::new()),
+                };
+                (place, reading)
+            }
+            Route::App { app, log } => {
+                let known = self.known.as_ref();
+                spans = known.and_then(|known| known.spans.get(&app)).cloned();
+                (self.nowhere(app.clone(), log), self.reading(&app, |_| true))
+            }
+            Route::All => (self.nowhere(String::new(), String::new()), None),
         };
         let first = reading.map(|(reduce, _)| reduce);
         let live = self.live_reduces();
@@ -40,6 +74,7 @@ impl Handler<Route> for Planner {
         reduces.sort_by_key(|(number, _)| Some(*number) != first);
         Ok(Routed {
             target,
+            spans,
             place,
             reduces: reduces
                 .into_iter()
@@ -56,13 +91,19 @@ impl Planner {
         app.hosts.iter().find(|(name, ..)| name == host).map(target_of)
     }
 
-    /// A monitor that reads this host, and the Reduce that it is on.
-    fn reading(&self, app: &str, target: &HostTarget) -> Option<(usize, &MonitorTask)> {
+    /// A monitor that reads such hosts of an application, and the Reduce that it is on.
+    fn reading(&self, app: &str, reads: impl Fn(&InventorySpan) -> bool) -> Option<(usize, &MonitorTask)> {
         let installed = self.tasks.values().filter_map(|task| task.installed.as_ref());
         let mut tasks = installed.map(|installed| (installed.reduce, &*installed.task));
-        tasks.find(|(_, task)| {
-            let now = task.inventory.last();
-            task.place.app == app && now.is_some_and(|span| span.hosts.contains(target))
-        })
+        tasks.find(|(_, task)| task.place.app == app && task.inventory.last().is_some_and(&reads))
+    }
+
+    /// Where nothing counts a log.
+    fn nowhere(&self, app: String, path: String) -> Place {
+        Place {
+            app,
+            path,
+            maps: self.setup.maps.clone(),
+        }
     }
 }

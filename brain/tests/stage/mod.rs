@@ -109,6 +109,7 @@ impl Handler<ReduceProtocol> for Reduce {
             }
             ReduceRequest::Browse(_) => return Err(Refusal::Declined("nobody browses here".to_owned())),
             ReduceRequest::Agents { .. } => ReduceAnswer::Agents(Vec::new()),
+            ReduceRequest::Ask(_) => ReduceAnswer::Unknown,
             ReduceRequest::Status { heard } => {
                 told.news = told.news.split_off(&(heard + 1));
                 let status = |task: &MonitorTask| MonitorStatus {

@@ -64,17 +64,17 @@ pub fn parse_question(text: &str) -> Result<Question, Diagnostic> {
 /// # Errors
 /// As [`parse_mql`]; also if it asks raw logs.
 pub fn parse_query(text: &str) -> Result<Query, Diagnostic> {
-    let log = match parse_question(text)? {
+    let (message, hint) = match parse_question(text)? {
         Question::Stored(query) => return Ok(*query),
-        Question::Raw(query) => query.monitor.log,
-        Question::Records(query) => query.monitor.log,
-    };
-    let (message, hint) = match log {
-        Some(_) => (
-            "logs cannot be asked over HTTP yet",
-            "ask a monitor's stored points: select … from <monitor>; files here are asked by `sunfire eval`",
+        Question::Records(_) => (
+            "records of logs cannot be asked for yet",
+            "count them: select count() from log …; those in files here are found by `grep`",
         ),
-        None => (
+        Question::Raw(query) if query.monitor.log.is_some() => (
+            "this asks a log, and no stored points",
+            "ask a monitor's stored points: select … from <monitor>",
+        ),
+        Question::Raw(_) => (
             "the query names no monitor to ask",
             "write: select … from <monitor> since 30m",
         ),

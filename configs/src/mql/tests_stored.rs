@@ -158,8 +158,13 @@ fn mistakes_about_stored_points() {
     );
     check_mistake(
         "select count() from log '/x'",
-        "1: select count() from log '/x': logs cannot be asked over HTTP yet (ask a monitor's stored points: \
-         select … from <monitor>; files here are asked by `sunfire eval`)",
+        "1: select count() from log '/x': this asks a log, and no stored points (ask a monitor's stored points: \
+         select … from <monitor>)",
+    );
+    check_mistake(
+        "select * from log '/x'",
+        "1: select * from log '/x': records of logs cannot be asked for yet (count them: select count() from log …; \
+         those in files here are found by `grep`)",
     );
 }
 

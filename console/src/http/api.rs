@@ -1,6 +1,7 @@
-//! `/api/v1/query`: a question in MQL, answered from stored points.
+//! `/api/v1/query`: a question in MQL, answered from stored points; one to logs is handed to `logs`.
 
 use super::app::{Site, timed_out};
+use super::logs::{self, AskedBody};
 use super::overview;
 use super::reply::{Refusal, respond, success};
 use crate::query::{self, ANSWER_BYTES_MAX, Answer, QueryError};
@@ -15,6 +16,9 @@ use std::io;
 
 /// `GET /api/v1/query?q=MQL`
 pub(super) async fn query(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+    if let Some(asked) = logs::asked(&request) {
+        return respond(logs::answer(asked, site).await);
+    }
     let patience = site.limits.query_patience;
     let answered = site.clock.timeout(patience, answer(&request, &site)).await;
     respond(answered.unwrap_or_else(|_elapsed| Err(timed_out(patience))))
@@ -43,7 +47,7 @@ async fn answer(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Refu
         },
         answered => answered?,
     };
-    let encoded = tokio::task::spawn_blocking(move || encode(&answer)).await;
+    let encoded = tokio::task::spawn_blocking(move || encode(&answer, None)).await;
     let body = encoded.map_err(|error| Refusal::unavailable(error.to_string()))??;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
 }
@@ -88,16 +92,20 @@ struct Body<'a> {
     data: &'a Answer,
     warnings: &'a [String],
     partial: bool,
+    /// How far a question to logs has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<&'a AskedBody>,
 }
 
 /// The answer as JSON, within its bound.
-fn encode(answer: &Answer) -> Result<Vec<u8>, QueryError> {
+pub(super) fn encode(answer: &Answer, asked: Option<&AskedBody>) -> Result<Vec<u8>, QueryError> {
     let mut bytes = Bounded(Vec::new());
     let body = Body {
         status: "success",
         data: answer,
         warnings: &answer.warnings,
         partial: answer.is_partial,
+        asked,
     };
     match serde_json::to_writer(&mut bytes, &body) {
         Ok(()) => Ok(bytes.0),

@@ -38,6 +38,8 @@ pub(crate) struct Site {
     pub(crate) log: Option<AccessLog>,
     /// A permit is a question in hand.
     pub(crate) questions: Semaphore,
+    /// A permit is a question to logs in hand.
+    pub(crate) log_questions: Semaphore,
     /// A permit is a folder or a file that is being looked at.
     pub(crate) browses: Semaphore,
 }

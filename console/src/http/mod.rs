@@ -5,6 +5,7 @@ mod app;
 mod files;
 mod guard;
 mod hosts;
+mod logs;
 mod metrics;
 mod overview;
 mod page;

@@ -81,19 +81,30 @@ impl Refusal {
         self
     }
 
-    pub(crate) fn response(&self) -> HttpResponse {
-        let body = ErrorBody {
+    fn body(&self) -> ErrorBody<'_> {
+        ErrorBody {
             status: "error",
             kind: self.kind,
             error: &self.message,
             hint: self.hint.as_deref(),
             position: self.place,
-        };
+        }
+    }
+
+    /// The refusal as a line of JSON, where a response has begun already.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        // It holds nothing but texts and numbers: encoding to memory cannot fail.
+        let mut line = serde_json::to_vec(&self.body()).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
+    pub(crate) fn response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("www-authenticate", "Bearer realm=\"sunfire\""));
         }
-        response.json(body)
+        response.json(self.body())
     }
 }
 

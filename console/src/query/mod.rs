@@ -2,8 +2,8 @@
 //!
 //! `plan` compiles a question for one version of a monitor, `merge` joins stored windows into steps without losing
 //! exactness, `answer` computes values and completeness, `shaping` and `fill` make something of the
-//! values, and [`run`](run()) reads the store within bounds. All but
-//! `run` are functions of their arguments.
+//! values, and [`run`](run()) reads the store within bounds. What logs were asked once is windows like stored ones, and
+//! answered by the same code (`logs`). All but `run` are functions of their arguments.
 //!
 //! Two rules decide everything here. What can be merged is merged as states, never as values (M7): a percentile of an
 //! hour comes from the hour's histogram. And what cannot be known is null, never zero (C3).
@@ -15,6 +15,7 @@ mod evaluate;
 mod explain;
 mod facts;
 mod fill;
+mod logs;
 mod merge;
 mod nature;
 mod plan;
@@ -36,6 +37,7 @@ pub(crate) mod tests_world;
 pub use answer::{AbsentValue, Answer, Completeness, QueryPoint};
 pub use error::QueryError;
 pub use explain::Explanation;
+pub use logs::LogsAsked;
 pub(crate) use range::{instant, round_down};
 pub use run::{
     ANSWER_BYTES_MAX, POINTS_MAX, STORED_BYTES_MAX, WINDOWS_MAX, explain, explain_without_windows, run, without_windows,

@@ -46,7 +46,7 @@ const GAPS_NAMED_MAX: usize = 5;
 const HEADER_PATIENCE_NS: i64 = 10_000_000_000;
 
 /// A question, and what its monitor means.
-struct Asked {
+pub(super) struct Asked {
     text: String,
     query: Query,
     shapes: BTreeMap<u64, Shape>,
@@ -55,13 +55,39 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(text: &str, query: Query, shapes: BTreeMap<u64, Shape>, newest: Option<u64>, now_ns: i64) -> Self {
+    pub(super) fn new(
+        text: &str,
+        query: Query,
+        shapes: BTreeMap<u64, Shape>,
+        newest: Option<u64>,
+        now_ns: i64,
+    ) -> Self {
         Self {
             text: text.to_owned(),
             query,
             shapes,
             newest,
             now_ns,
+        }
+    }
+
+    /// Answers it from all of its windows, in order. It has one source.
+    pub(super) fn answer_of(&self, windows: Vec<StoredWindow>) -> Result<Answer, QueryError> {
+        let mut joined = Joined::new(&self.query);
+        if let Some(part) = self.query.parts.first() {
+            let mut evaluation = Evaluation::new(self, part, Spent::default())?;
+            evaluation.has_older = true;
+            evaluation.take_all(windows)?;
+            joined.add(part, evaluation.finish()?.0);
+        }
+        joined.finish()
+    }
+
+    /// Starts of the windows that its first source reads.
+    pub(super) fn windows(&self) -> Result<Range<i64>, QueryError> {
+        match self.query.parts.first() {
+            Some(part) => Ok(Evaluation::new(self, part, Spent::default())?.windows),
+            None => Err(QueryError::Unreadable("the question has no source".to_owned())),
         }
     }
 
@@ -74,7 +100,7 @@ impl Asked {
         joined.finish()
     }
 
-    fn explain(&self) -> Result<Explanation, QueryError> {
+    pub(super) fn explain(&self) -> Result<Explanation, QueryError> {
         let parts = self.query.parts.iter();
         let evaluations: Vec<Evaluation> = parts
             .map(|part| Evaluation::new(self, part, Spent::default()))

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::port::{AgentPort, Inflations};
 use crate::definition::Compiled;
-use crate::input::{InputKey, Port, Subscription, reread};
+use crate::input::{InputKey, Port, Reread, Subscription, reread_within};
 use crate::node::registry::{input_key, labels};
 use crate::protocol::{HostReport, HostTarget, KeptProfile, TaskId};
 use crate::verdict::{HostState, Stage, VerdictRun};
@@ -22,13 +22,15 @@ pub(super) struct Windows {
     pub(super) to_ns: i64,
     /// What is known of the generations of each host.
     pub(super) profiles: BTreeMap<String, Vec<KeptProfile>>,
+    /// Bytes of each host's log after which it is not pulled again.
+    pub(super) bytes_max: u64,
 }
 
 /// Read the windows of one host anew.
 pub(super) struct RereadHost {
     pub(super) windows: Arc<Windows>,
     pub(super) target: HostTarget,
-    pub(super) reply: oneshot::Sender<HostReport>,
+    pub(super) reply: oneshot::Sender<Reread>,
 }
 
 impl Message for RereadHost {
@@ -44,22 +46,22 @@ pub(super) async fn reread_host(node: Arc<Shared>, job: RereadHost) {
     } = job;
     let mut work = JoinSet::new();
     work.spawn_local(read(node, Arc::clone(&windows), target.clone()));
-    let report = tokio::select! {
+    let reread = tokio::select! {
         biased;
         () = reply.closed() => return,
         read = work.join_next() => match read {
-            Some(Ok(report)) => report,
-            _ => failed(&windows, &target),
+            Some(Ok(reread)) => reread,
+            _ => unread(failed(&windows, &target)),
         },
     };
     // Whoever waited may have stopped just now.
-    let _unread = reply.send(report);
+    let _unread = reply.send(reread);
 }
 
-async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> HostReport {
+async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> Reread {
     let Some(pattern) = &windows.compiled.monitor.log else {
         // A missed sample of the host's figures is missed: there is nothing to read, and nothing new to say.
-        return HostReport::silent(target.host);
+        return unread(HostReport::silent(target.host));
     };
     let _turn = node.rereads.acquire().await;
     let link = node.links.link(&node, &target.address);
@@ -80,17 +82,22 @@ async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> H
         proved_ns: windows.from_ns,
         until_ns: Some(windows.to_ns),
     };
-    let now_ns = node.config.clock.wall().0;
+    let bounds = (node.config.clock.wall().0, windows.bytes_max);
     let inflations = Inflations::InTurn(Arc::clone(&node.reread_inflations));
-    begin(&key, subscription, &mut AgentPort::new(link, inflations, None), now_ns).await
+    begin(&key, subscription, &mut AgentPort::new(link, inflations, None), bounds).await
 }
 
-async fn begin<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, now_ns: i64) -> HostReport {
+async fn begin<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, bounds: (i64, u64)) -> Reread {
     #[cfg(test)]
     if key.pattern.starts_with("/scripted/") {
-        return super::tests::reread(key, &subscription);
+        return unread(super::tests::reread(key, &subscription));
     }
-    reread(key, subscription, port, now_ns).await
+    reread_within(key, subscription, port, bounds).await
+}
+
+/// A report for which nothing was received.
+fn unread(report: HostReport) -> Reread {
+    Reread { report, bytes: 0 }
 }
 
 fn failed(windows: &Windows, target: &HostTarget) -> HostReport {

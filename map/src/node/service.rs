@@ -6,13 +6,14 @@ use super::outbox::{HandedOut, Part};
 use super::registry::Refused;
 use super::reread::{RereadHost, Windows};
 use crate::definition::{Compiled, compile};
+use crate::input::Reread;
 use crate::protocol::{
-    CollectRequest, Collected, Definition, HostReport, INPUTS_MAX, MapAnswer, MapProtocol, MapRequest, RereadRequest,
-    ShardTask, TaskId,
+    AskRequest, CollectRequest, Collected, Definition, HostAsked, HostReport, HostTarget, INPUTS_MAX, MapAnswer,
+    MapProtocol, MapRequest, RereadRequest, ShardTask, TaskId,
 };
 use lika::actor::Mailbox;
 use lika::node::{Call, Handler, Refusal};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -43,6 +44,7 @@ impl Handler<MapProtocol> for MapService {
             MapRequest::Status => Ok(MapAnswer::Status(self.node.status())),
             MapRequest::Browse(request) => Ok(MapAnswer::Browsed(Box::new(self.node.browse(request).await))),
             MapRequest::Agents => Ok(MapAnswer::Agents(self.node.links.agents())),
+            MapRequest::Ask(request) => self.ask(*request).await,
         };
         answered.or_else(refused)
     }
@@ -147,6 +149,7 @@ impl MapService {
             from_ns: request.from_ns,
             to_ns: request.to_ns,
             profiles: request.profiles.into_iter().collect(),
+            bytes_max: u64::MAX,
         });
         let mut answers = std::collections::VecDeque::new();
         let mut reports = Vec::with_capacity(request.hosts.len());
@@ -154,26 +157,58 @@ impl MapService {
             if answers.len() == REREADS_PER_REQUEST_MAX {
                 reports.extend(next_report(&mut answers).await?);
             }
-            let (reply, answer) = oneshot::channel();
-            let windows = Arc::clone(&windows);
-            let job = RereadHost { windows, target, reply };
-            let told = self.keeper.tell_when_room(job).await;
-            told.map_err(|_gone| No::Failed("the map is stopping".to_owned()))?;
-            answers.push_back(answer);
+            answers.push_back(self.begin_reread(&windows, target).await?);
         }
         while let Some(report) = next_report(&mut answers).await? {
             reports.push(report);
         }
         Ok(MapAnswer::Reread(reports))
     }
+
+    /// Has the windows of one host read, in its turn.
+    async fn begin_reread(&self, windows: &Arc<Windows>, target: HostTarget) -> Result<oneshot::Receiver<Reread>, No> {
+        let (reply, answer) = oneshot::channel();
+        let windows = Arc::clone(windows);
+        let job = RereadHost { windows, target, reply };
+        let told = self.keeper.tell_when_room(job).await;
+        told.map_err(|_gone| No::Failed("the map is stopping".to_owned()))?;
+        Ok(answer)
+    }
+
+    /// Reads one host for a question. It takes its turn among what is read anew: pulls have turns of their own.
+    async fn ask(&self, request: AskRequest) -> Result<MapAnswer, No> {
+        // Nothing is installed, and nothing that is has this name.
+        let id = TaskId {
+            monitor: String::new(),
+            version: 0,
+            shard: 0,
+        };
+        let compiled = self.compiled(&id, &request.definition).await?;
+        let windows = Arc::new(Windows {
+            id,
+            epoch: 0,
+            compiled,
+            from_ns: request.from_ns,
+            to_ns: request.to_ns,
+            profiles: BTreeMap::new(),
+            bytes_max: request.bytes_max,
+        });
+        let answer = self.begin_reread(&windows, request.target).await?;
+        let Reread { report, bytes } = answer.await.map_err(lost)?;
+        Ok(MapAnswer::Asked(Box::new(HostAsked { report, bytes })))
+    }
+}
+
+fn lost(_lost: oneshot::error::RecvError) -> No {
+    No::Failed("the work was lost; ask again".to_owned())
 }
 
 /// The oldest of the answers that are awaited.
 async fn next_report(
-    answers: &mut std::collections::VecDeque<oneshot::Receiver<HostReport>>,
+    answers: &mut std::collections::VecDeque<oneshot::Receiver<Reread>>,
 ) -> Result<Option<HostReport>, No> {
     match answers.pop_front() {
-        Some(answer) => (answer.await.map(Some)).map_err(|_lost| No::Failed("the work was lost; ask again".to_owned())),
+        Some(answer) => answer.await.map(|reread| Some(reread.report)).map_err(lost),
         None => Ok(None),
     }
 }

@@ -488,6 +488,7 @@ fn kind(answer: &MapAnswer) -> &'static str {
         MapAnswer::Status(_) => "status",
         MapAnswer::Browsed(_) => "browsed",
         MapAnswer::Agents(_) => "agents",
+        MapAnswer::Asked(_) => "asked",
         MapAnswer::Stale { .. } => "stale, though its epoch is not greater",
         MapAnswer::Unknown => "unknown",
         MapAnswer::Invalid(_) => "invalid",

@@ -30,7 +30,7 @@ const ROUTE_PATIENCE: Duration = Duration::from_secs(2);
 /// A Map and how it is reached.
 pub(super) type Reached = (NodeAddress, Client<MapProtocol>);
 
-async fn route(registry: &Mailbox<Registry>, route: Route) -> Result<Vec<Reached>, Refusal> {
+pub(super) async fn route(registry: &Mailbox<Registry>, route: Route) -> Result<Vec<Reached>, Refusal> {
     let asked = registry.ask(route, ROUTE_PATIENCE).await;
     asked.map_err(|error| Refusal::Failed(error.to_string()))
 }

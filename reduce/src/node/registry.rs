@@ -3,17 +3,15 @@
 use super::Shared;
 use super::hosts::Reached;
 use super::owner::{Note, Owner};
-use crate::ledger::Terms;
 use crate::placement;
 use crate::profiles::HostProfiles;
 use crate::protocol::{MapNode, MonitorStatus, MonitorTask, Place, ReduceAnswer, ReduceRequest, ReduceStatus};
+use crate::terms::Terms;
 use lika::actor::{Actor, Context, Failure, Handler, LifeState, Mailbox, Message, Options, RestartLimit};
-use map::plan::Plan;
 use map::protocol::{HostTarget, KeptProfile};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -88,7 +86,7 @@ impl Registry {
         if let Some(refused) = self.refused(task.epoch) {
             return refused;
         }
-        let terms = match terms_of(&task, &self.shared) {
+        let terms = match Terms::of(&task.definition, &task.monitor, self.shared.config.read_definition) {
             Ok(terms) => terms,
             Err(why) => return ReduceAnswer::Invalid(why),
         };
@@ -206,24 +204,6 @@ fn status_of(known: &Installed) -> MonitorStatus {
     status
 }
 
-/// Reads a task's definition.
-fn terms_of(task: &MonitorTask, shared: &Shared) -> Result<Terms, String> {
-    let monitor = (shared.config.read_definition)(&task.definition)?;
-    let plan = Plan::new(&monitor).map_err(|error| error.to_string())?;
-    if plan.window_ns <= 0 {
-        return Err("its windows have no length: set `window`".to_owned());
-    }
-    let mut shape = plan.shape();
-    shape.monitor.clone_from(&task.monitor);
-    let grace_ns = i64::try_from(monitor.grace_ms)
-        .unwrap_or(i64::MAX)
-        .saturating_mul(1_000_000);
-    Ok(Terms {
-        shape: Arc::new(shape),
-        grace_ns,
-    })
-}
-
 impl Actor for Registry {
     type State = usize;
 
@@ -270,7 +250,7 @@ impl Handler<Ask> for Registry {
                 self.shared.news.borrow_mut().heard(heard);
                 ReduceAnswer::Status(self.status())
             }
-            ReduceRequest::Browse(_) | ReduceRequest::Agents { .. } => ReduceAnswer::Unknown,
+            ReduceRequest::Browse(_) | ReduceRequest::Agents { .. } | ReduceRequest::Ask(_) => ReduceAnswer::Unknown,
         })
     }
 }

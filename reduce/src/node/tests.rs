@@ -7,10 +7,13 @@ use crate::stored::{DEFINITION, HOSTS, SHAPE};
 use crate::testing::{MONITOR, MemoryStore, SECOND_NS, cell, report, run, shape, target};
 use HostState::{Behind, NoFile, Ok as Counted, OkSilent, Timeout, Unreachable};
 use Stage::{Provisional, Settled};
+use configs::monitor::Monitor;
 use lika::node::{Client, Dialling};
 use lika::seam::{MemoryNetwork, WallNs};
 use lika::wire::Token;
-use map::protocol::{Collected, HostReport, MapAnswer, MapProtocol, MapRequest, RereadRequest, ShardTask, TaskId};
+use map::protocol::{
+    Collected, Definition, HostReport, MapAnswer, MapProtocol, MapRequest, RereadRequest, ShardTask, TaskId,
+};
 use map::verdict::{HostState, Stage};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -18,6 +21,7 @@ use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
 mod profiles;
+mod questions;
 mod watch;
 
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -36,6 +40,10 @@ struct MapState {
     /// What is answered to readings apart.
     reread_answer: Vec<HostReport>,
     stale: Option<u64>,
+    /// What is answered to questions, by host; of others nothing is heard.
+    asked: BTreeMap<String, questions::Script>,
+    /// Hosts that are being asked.
+    asking: Vec<String>,
 }
 
 /// A Map that does as it is told.
@@ -103,7 +111,7 @@ impl Puppet {
                 Some(MapAnswer::Reread(state.reread_answer.clone()))
             }
             MapRequest::Agents => Some(MapAnswer::Agents(Vec::new())),
-            MapRequest::Collect(_) | MapRequest::Status | MapRequest::Browse(_) => None,
+            MapRequest::Collect(_) | MapRequest::Status | MapRequest::Browse(_) | MapRequest::Ask(_) => None,
         }
     }
 }
@@ -113,6 +121,9 @@ struct PuppetHandler(Puppet, Clock);
 impl Handler<MapProtocol> for PuppetHandler {
     async fn handle(&self, request: MapRequest, _call: &mut Call<MapProtocol>) -> Result<MapAnswer, Refusal> {
         let Self(puppet, clock) = self;
+        if let MapRequest::Ask(ask) = request {
+            return Ok(puppet.asked(*ask).await);
+        }
         if let Some(answer) = puppet.answer(&request) {
             return Ok(answer);
         }

@@ -456,6 +456,15 @@ impl Judgement {
         expected || self.withdrawn.contains_key(host)
     }
 
+    /// Hosts that are neither ok nor open, with why.
+    pub fn troubles(&self) -> impl Iterator<Item = (&str, &Verdict)> {
+        let hosts = self.roll.iter().flat_map(|roll| &roll.hosts).zip(&self.verdicts);
+        let is_trouble = |verdict: &Verdict| !verdict.state.is_ok() && verdict.state != HostState::Open;
+        hosts
+            .filter(move |(_, verdict)| is_trouble(verdict))
+            .map(|(host, verdict)| (host.host.as_str(), verdict))
+    }
+
     /// How many hosts are ok, and how many are not.
     pub fn hosts(&self) -> Hosts {
         let mut hosts = Hosts::default();

@@ -16,6 +16,7 @@ impl Handler<BrainProtocol> for FixedBrain {
             BrainRequest::State => Ok(BrainAnswer::State(Box::new(self.0.clone()))),
             BrainRequest::Browse { host, question, .. } => Ok(super::files::browsed(&host, question)),
             BrainRequest::Agents => Ok(super::files::agents()),
+            BrainRequest::Ask(_) => Ok(BrainAnswer::NoSuchApp),
         }
     }
 }
