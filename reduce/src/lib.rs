@@ -4,9 +4,9 @@
 //! for monitors: it installs their shards on Maps, keeps what they counted, and writes windows to the store. It never
 //! sees a log line: what a partial doesn't say, a point can't.
 //!
-//! The core ([`window`], [`timeline`], [`inventory`], [`ledger`], [`question`]) does no I/O and knows no clock; [`node`] is what runs
-//! it. It talks to a Brain, which installs monitors ([`protocol`]), to Maps (`map::protocol`) and to a store
-//! ([`storage`]).
+//! The core ([`window`], [`timeline`], [`inventory`], [`ledger`], [`question`]) does no I/O and knows no clock;
+//! [`node`] is what runs it. It talks to a Brain, which installs monitors ([`protocol`]), to Maps (`map::protocol`) and
+//! to a store ([`storage`]).
 
 pub mod completeness;
 pub mod inventory;

@@ -1,6 +1,6 @@
 //! A question to logs while it is answered: what its hosts have said so far, as windows that could be stored.
 //!
-//! It does no I/O and knows no clock. Windows are judged and merged by the code that answers for monitors, as they stood
+//! It does no I/O and knows no clock. Windows are judged and merged by the code that answers for monitors, as they were
 //! when the question was asked: a host that has not answered is `open` until it has, so completeness only rises, and an
 //! answer at 100 % is what a monitor of the same definition would have stored.
 
@@ -22,7 +22,7 @@ use store::StoredWindow;
 pub const BYTES_MAX: u64 = 64 << 30;
 /// Bytes of one host's log that are read for one question, so that one large log leaves some to others.
 pub const HOST_BYTES_MAX: u64 = 4 << 30;
-/// Most windows of one question: a minute's for three days, a second's for an hour. Each is merged anew as hosts answer.
+/// Most windows of one question: minutes of three days, or seconds of an hour. All are merged anew as hosts answer.
 pub const WINDOWS_MAX: u64 = 4_500;
 /// Most verdicts that are looked at to say how a question stands: hosts by windows.
 pub const VERDICTS_MAX: u64 = 8_000_000;

@@ -121,7 +121,7 @@ impl Budget {
     fn share(&self, hosts: usize) -> u64 {
         let free = self.left.saturating_sub(self.allowed);
         let part = free / (hosts.max(1) as u64);
-        part.max(SHARE_BYTES_MIN).min(HOST_BYTES_MAX).min(free)
+        part.clamp(SHARE_BYTES_MIN, HOST_BYTES_MAX).min(free)
     }
 }
 
