@@ -64,8 +64,12 @@ impl Desk {
     }
 
     pub(super) fn on(store: MemoryStore, task: MonitorTask, now_ns: i64) -> Self {
+        Self::counting(shape(), store, task, now_ns)
+    }
+
+    fn counting(shape: Shape, store: MemoryStore, task: MonitorTask, now_ns: i64) -> Self {
         let terms = Terms {
-            shape: Arc::new(shape()),
+            shape: Arc::new(shape),
             grace_ns: SECOND_NS,
         };
         let mut ledger = Ledger::new(terms, task);
@@ -477,6 +481,45 @@ fn a_map_that_forgot_all_begins_where_its_hosts_are_not_proved() {
         .map(|plan| (plan.within.clone(), plan.hosts[0].host.as_str()))
         .collect();
     assert_eq!(ranges, [(ns(6)..ns(7), "b"), (ns(3)..ns(5), "b")]);
+}
+
+/// Nobody can read such windows again: each says so in the store, and so does each of its points.
+#[test]
+fn every_window_by_arrival_is_flagged_with_counts_or_without() {
+    let shape = Shape {
+        is_by_arrival: true,
+        ..shape()
+    };
+    let store = MemoryStore::default();
+    let mut desk = Desk::counting(shape.clone(), store.clone(), task(&[(0, &["a", "b"])]), 0);
+    desk.at_s(4).hear(1, say("a", 0, 4, Ok, Settled));
+    desk.hear(1, say("b", 0, 0, Ok, Settled));
+    desk.hear(1, say("a", 1, 0, Ok, Settled))
+        .hear(1, say("b", 1, 0, Ok, Settled));
+    desk.hear(1, say("a", 2, 0, BytesLost, Settled));
+    for (start_s, records) in [(0, 6), (1, 0), (2, 0)] {
+        assert_eq!(
+            desk.header(start_s).flags,
+            [crate::point::Flag::ArrivalTime],
+            "window {start_s}"
+        );
+        assert_eq!(desk.header(start_s).records, records);
+        let stored = store.windows_now("pay", &(ns(start_s)..ns(start_s + 1)), 1);
+        let points = crate::stored::points(&shape, &stored[0]).expect("reads");
+        assert!(!points.is_empty());
+        for point in points {
+            let json = serde_json::to_value(&point).expect("a point is JSON");
+            assert_eq!(
+                json["completeness"]["flags"],
+                serde_json::json!(["arrival_time"]),
+                "{json}"
+            );
+        }
+    }
+    // Nor is the flag one of other monitors.
+    let mut desk = Desk::new(task(&[(0, &["a"])]));
+    desk.at_s(2).hear(1, say("a", 0, 4, Ok, Settled));
+    assert_eq!(desk.header(0).flags, []);
 }
 
 #[test]
