@@ -275,6 +275,52 @@ fn windows_are_read_anew_of_a_real_agent() {
     });
 }
 
+/// More than one pull brings; what the budget leaves unread is said of its windows, and of no others.
+#[test]
+fn a_question_reads_no_more_than_its_budget_and_says_what_it_left() {
+    run(async {
+        let (scene, logs) = (Scene::new(Limits::default()).await, Logs::new());
+        let _server = agent(&scene.clock, &scene.agents, logs.base()).await;
+        let (lines, first_ns) = (220, START_NS - 400 * SECOND);
+        let long = "x".repeat(200_000);
+        (0..lines).for_each(|line| logs.line(first_ns + line * SECOND, &long));
+        let ask = async |bytes_max| {
+            let request = crate::protocol::AskRequest {
+                definition: yaml("asked", &logs.path()),
+                target: input("h1", ADDRESS).target,
+                from_ns: first_ns,
+                to_ns: first_ns + lines * SECOND,
+                bytes_max,
+            };
+            match scene.ask(MapRequest::Ask(Box::new(request))).await {
+                MapAnswer::Asked(asked) => *asked,
+                other => panic!("{other:?}"),
+            }
+        };
+        let whole = ask(u64::MAX).await;
+        let runs = |asked: &crate::protocol::HostAsked| -> Vec<(i64, i64, HostState)> {
+            let runs = asked.report.verdicts.iter();
+            runs.map(|run| (run.from_ns, run.to_ns, run.state)).collect()
+        };
+        let records = |asked: &crate::protocol::HostAsked, before_ns| -> u64 {
+            let cells = asked.report.cells.iter().filter(|cell| cell.window_ns < before_ns);
+            cells.map(|cell| cell.partial.records).sum()
+        };
+        let end_ns = first_ns + lines * SECOND;
+        assert_eq!(runs(&whole), [(first_ns, end_ns, HostState::Ok)]);
+        assert_eq!(records(&whole, end_ns), lines as u64);
+        assert!(whole.bytes >= lines as u64 * 200_000, "{}", whole.bytes);
+        let part = ask(1).await;
+        let told = runs(&part);
+        assert!(part.bytes < whole.bytes && told.len() == 2, "{} {told:?}", part.bytes);
+        let (edge_ns, state) = (told[0].1, told[0].2);
+        assert_eq!((told[0].0, state), (first_ns, HostState::Ok));
+        assert_eq!(told[1], (edge_ns, end_ns, HostState::OverBudget));
+        assert_eq!(records(&part, edge_ns), ((edge_ns - first_ns) / SECOND) as u64);
+        scene.stop().await;
+    });
+}
+
 #[test]
 fn a_hosts_own_figures_are_sampled_once_a_window() {
     run(async {
