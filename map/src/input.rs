@@ -279,19 +279,33 @@ pub struct Reread {
     pub bytes: u64,
 }
 
-/// Reads the windows of a subscription apart from any stream, from where they begin to where they are proved, and says
-/// what was found. The same code as streaming, in a stream of its own: so both give the same.
-pub async fn reread<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, now_ns: i64) -> HostReport {
-    reread_within(key, subscription, port, (now_ns, u64::MAX)).await.report
+/// What windows are read anew for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// They are a monitor's, which was there when the log was written.
+    Repair,
+    /// Somebody asks about the past: what the log held then may have been removed long before. Windows that begin
+    /// before the first line that is there are `no_file`.
+    Question,
 }
 
-/// As [`reread`]. Once `bytes_max` were received, it is not pulled again: windows that are not proved by then are
-/// `over_budget`.
-pub async fn reread_within<P: Port>(
+/// How windows are read anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// What for.
+    pub purpose: Purpose,
+    /// Once so many bytes were received, it is not pulled again: windows that are not proved by then are
+    /// `over_budget`.
+    pub bytes_max: u64,
+}
+
+/// Reads the windows of a subscription apart from any stream, from where they begin to where they are proved, and says
+/// what was found. The same code as streaming, in a stream of its own: so both give the same.
+pub async fn reread<P: Port>(
     key: &InputKey,
     subscription: Subscription,
     port: &mut P,
-    (now_ns, bytes_max): (i64, u64),
+    (now_ns, Terms { purpose, bytes_max }): (i64, Terms),
 ) -> Reread {
     let host = subscription.host.clone();
     let windows = subscription.from_ns..subscription.until_ns.unwrap_or(i64::MAX);
@@ -303,7 +317,7 @@ pub async fn reread_within<P: Port>(
         // When bytes came is known only to who saw them come: there is nothing to read again, and nothing new to say.
         return reread;
     }
-    let mut stream = Stream::isolated(subscription);
+    let mut stream = Stream::isolated(subscription, purpose);
     for _ in 0..REREAD_PULLS_MAX {
         let mut pulled = Pulled::default();
         stream.pull(key, port, now_ns, &mut pulled).await;

@@ -230,3 +230,35 @@ fn a_reading_apart_misses_what_is_gone_too() {
     assert_eq!(state(-600), Some(HostState::BytesLost));
     assert_eq!(state(0), Some(HostState::BytesLost));
 }
+
+#[test]
+fn a_question_about_the_past_is_told_where_the_log_begins() {
+    let mut scene = read("app.log", "app.log");
+    let (from, to) = (START_NS - 1200 * S, START_NS - 60 * S);
+    let state = |kept: &scene::Kept, second: i64| kept.verdict(START_NS + second * S).map(|(state, _)| state);
+    let of = |kept: &scene::Kept| [-1200, -660, -600, -120].map(|second| state(kept, second));
+    let (none, ok) = (Some(HostState::NoFile), Some(HostState::Ok));
+    assert_eq!(of(&scene.ask(from, to)), [none, none, ok, ok]);
+    assert_eq!(of(&scene.reread(from, to)), [ok; 4], "a monitor was there");
+    // An older generation begins earlier, compressed or not.
+    scene.append("app.log.1", &record(-900));
+    assert_eq!(of(&scene.ask(from, to)), [none, ok, ok, ok]);
+    scene.pack("app.log.1", "app.log.1.gz");
+    fs::remove_file(scene.path("app.log.1")).expect("removes");
+    assert_eq!(of(&scene.ask(from, to)), [none, ok, ok, ok]);
+    scene.append("app.log.2", &record(-1300));
+    assert_eq!(of(&scene.ask(from, to)), [ok; 4]);
+}
+
+/// Only the end of a large log is read for its last windows: what is before them is there.
+#[test]
+fn a_question_about_the_end_of_a_large_log_is_not_told_where_it_begins() {
+    let mut scene = Scene::new("app.log", "select count() every 60s", START_NS - 3600 * S);
+    let long = "x".repeat(2000);
+    let line = |second: i64| format!("{} {long}\n", stamp(START_NS + second * S));
+    scene.append("app.log", &(-3000..0).map(line).collect::<String>());
+    scene.time.pass(60 * S);
+    let kept = scene.ask(START_NS - 300 * S, START_NS);
+    let states = (-5..0).map(|minute| kept.verdict(START_NS + minute * 60 * S).map(|(state, _)| state));
+    assert_eq!(states.collect::<Vec<_>>(), [Some(HostState::Ok); 5]);
+}

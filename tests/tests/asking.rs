@@ -33,6 +33,9 @@ struct Fleet {
     cluster: Cluster,
     server: String,
     logs: BTreeMap<String, PathBuf>,
+    /// A minute before the logs begin.
+    before: String,
+    /// When they do.
     from: String,
     to: String,
 }
@@ -78,6 +81,7 @@ impl Fleet {
         Self {
             server,
             logs,
+            before: rfc3339(from_ns - 60 * SECOND_NS),
             from: rfc3339(from_ns),
             to: rfc3339(to_ns),
             cluster,
@@ -205,6 +209,18 @@ fn whole_answers_are_those_of_eval(fleet: &Fleet) {
     let all: BTreeSet<&str> = fleet.logs.keys().map(String::as_str).collect();
     assert_eq!(said(&points), said(&fleet.eval(&all)));
     assert!(told.contains("10 of 10 hosts answered"), "{told}");
+    // What may have been removed before anybody asked is no silence.
+    let earlier = fleet
+        .question("")
+        .replace(&format!(" from {}", fleet.from), &format!(" from {}", fleet.before));
+    let (points, code, told) = fleet.ask(&[&earlier]);
+    assert!(code == 3 && told.contains("the log begins with"), "{told}");
+    let (late, early): (Vec<Value>, Vec<Value>) = points
+        .into_iter()
+        .partition(|point| point["window"].as_str() >= Some(&fleet.from));
+    assert!(!early.is_empty());
+    check_completeness(&early, 0, &serde_json::json!({"no_file": 10}));
+    check_completeness(&late, 100, &serde_json::json!({}));
     // Labels of the inventory are columns as they are of a monitor.
     let by_zone = fleet.question("").replace("group by op", "group by zone");
     let (points, code, told) = fleet.ask(&[&by_zone]);

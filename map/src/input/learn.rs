@@ -73,7 +73,7 @@ pub(super) struct Learned {
     /// The same as it was before it was known that another file begins so too, and `key` had to become another.
     pub(super) content_key: u64,
     /// Stamp of that line.
-    first_ns: i64,
+    pub(super) first_ns: i64,
     profile: Profile,
     zone: Zone,
     stamp_zone: StampZone,

@@ -9,9 +9,11 @@
 use super::archive::State;
 use super::generation::{Generation, Generations, Held};
 use super::learn::Learned;
+use super::proof::Overlay;
 use super::pull::apart;
 use super::stream::{Stream, Subscribed};
 use crate::protocol::{KeptLife, KeptProfile};
+use crate::verdict::HostState;
 use agent::pattern::Pattern;
 use agent::protocol::{Identity, Role};
 use std::collections::BTreeSet;
@@ -126,6 +128,37 @@ impl Generations {
             return None;
         }
         Some(missed.lost)
+    }
+
+    /// The time before the first line that is there: what was written then is gone, or there was nothing. `None` if
+    /// older lines are there, which were not needed. Of several logs, the oldest line of all.
+    pub(super) fn before_all(&self) -> Option<Overlay> {
+        let mut begins: Option<(i64, &str)> = None;
+        for generation in &self.all {
+            let reading = match &generation.held {
+                Held::Reading(reading) if reading.reads_head() => reading,
+                Held::Reading(_) => return None,
+                Held::Archive(archive) => match &archive.state {
+                    State::NotNeeded => return None,
+                    State::Read(reading) => reading,
+                    State::Waiting(_) | State::Inflating(_) | State::Twin { .. } | State::Empty => continue,
+                },
+                Held::Unread { .. } | Held::Copy { .. } | Held::Unsupported => continue,
+            };
+            let first_ns = reading.learned.first_ns;
+            if begins.is_none_or(|(earliest_ns, _)| first_ns < earliest_ns) {
+                begins = Some((first_ns, &generation.listed.path));
+            }
+        }
+        let (first_ns, path) = begins?;
+        Some(Overlay {
+            from_ns: i64::MIN,
+            to_ns: first_ns,
+            state: HostState::NoFile,
+            detail: Some(format!(
+                "the log begins with {path}: what was before is gone, or there was nothing"
+            )),
+        })
     }
 
     /// Whether a loss is of a generation that an archive may still hold.

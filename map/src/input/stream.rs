@@ -7,7 +7,7 @@ use super::listing::Listing;
 use super::missed::Told;
 use super::proof::{Asked, Condition, DelayLearner, Overlay, Proved, Reach, is_ahead, is_behind, prove, verdicts};
 use super::pull::{BARREN_BYTES, Pull, Refused, Restless, Stop};
-use super::{InputKey, Port, Pulled, Subscription};
+use super::{InputKey, Port, Pulled, Purpose, Subscription};
 use crate::protocol::{Cell, CellVersion, HostReport, KeptLife, KeptProfile, PROFILES_MAX, TaskId};
 use crate::verdict::{HostState, VerdictRun};
 use agent::profile::StampZone;
@@ -97,6 +97,8 @@ pub(super) struct Stream {
     ahead: Option<Overlay>,
     /// Verdicts are told of all windows, however old: for a re-read.
     is_isolated: bool,
+    /// Windows before the first line are not ok: for a question.
+    is_asked: bool,
     /// Whether generations that were known when it began were looked for.
     pub(super) has_looked: bool,
     /// Those of them that are gone.
@@ -119,15 +121,17 @@ impl Stream {
             inherited: Vec::new(),
             ahead: None,
             is_isolated: false,
+            is_asked: false,
             has_looked: false,
             over: Vec::new(),
         }
     }
 
     /// A stream for one re-read.
-    pub(super) fn isolated(subscription: Subscription) -> Self {
+    pub(super) fn isolated(subscription: Subscription, purpose: Purpose) -> Self {
         Self {
             is_isolated: true,
+            is_asked: purpose == Purpose::Question,
             ..Self::new([subscription])
         }
     }
@@ -384,6 +388,7 @@ impl Stream {
             .overlays(self.moment(t_ns))
             .into_iter()
             .chain(self.ahead.clone())
+            .chain(self.is_asked.then(|| self.generations.before_all()).flatten())
             .collect();
         let upto_ns = t_ns.saturating_sub(grace_ns);
         let told = verdicts(

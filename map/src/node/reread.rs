@@ -3,7 +3,7 @@
 use super::Shared;
 use super::port::{AgentPort, Inflations};
 use crate::definition::Compiled;
-use crate::input::{InputKey, Port, Reread, Subscription, reread_within};
+use crate::input::{InputKey, Port, Reread, Subscription, Terms, reread};
 use crate::node::registry::{input_key, labels};
 use crate::protocol::{HostReport, HostTarget, KeptProfile, TaskId};
 use crate::verdict::{HostState, Stage, VerdictRun};
@@ -22,8 +22,8 @@ pub(super) struct Windows {
     pub(super) to_ns: i64,
     /// What is known of the generations of each host.
     pub(super) profiles: BTreeMap<String, Vec<KeptProfile>>,
-    /// Bytes of each host's log after which it is not pulled again.
-    pub(super) bytes_max: u64,
+    /// How each host's log is read.
+    pub(super) terms: Terms,
 }
 
 /// Read the windows of one host anew.
@@ -82,17 +82,17 @@ async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> R
         proved_ns: windows.from_ns,
         until_ns: Some(windows.to_ns),
     };
-    let bounds = (node.config.clock.wall().0, windows.bytes_max);
+    let bounds = (node.config.clock.wall().0, windows.terms);
     let inflations = Inflations::InTurn(Arc::clone(&node.reread_inflations));
     begin(&key, subscription, &mut AgentPort::new(link, inflations, None), bounds).await
 }
 
-async fn begin<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, bounds: (i64, u64)) -> Reread {
+async fn begin<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, bounds: (i64, Terms)) -> Reread {
     #[cfg(test)]
     if key.pattern.starts_with("/scripted/") {
         return unread(super::tests::reread(key, &subscription));
     }
-    reread_within(key, subscription, port, bounds).await
+    reread(key, subscription, port, bounds).await
 }
 
 /// A report for which nothing was received.

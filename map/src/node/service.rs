@@ -6,7 +6,7 @@ use super::outbox::{HandedOut, Part};
 use super::registry::Refused;
 use super::reread::{RereadHost, Windows};
 use crate::definition::{Compiled, compile};
-use crate::input::Reread;
+use crate::input::{Purpose, Reread, Terms};
 use crate::protocol::{
     AskRequest, CollectRequest, Collected, Definition, HostAsked, HostReport, HostTarget, INPUTS_MAX, MapAnswer,
     MapProtocol, MapRequest, RereadRequest, ShardTask, TaskId,
@@ -149,7 +149,10 @@ impl MapService {
             from_ns: request.from_ns,
             to_ns: request.to_ns,
             profiles: request.profiles.into_iter().collect(),
-            bytes_max: u64::MAX,
+            terms: Terms {
+                purpose: Purpose::Repair,
+                bytes_max: u64::MAX,
+            },
         });
         let mut answers = std::collections::VecDeque::new();
         let mut reports = Vec::with_capacity(request.hosts.len());
@@ -191,7 +194,10 @@ impl MapService {
             from_ns: request.from_ns,
             to_ns: request.to_ns,
             profiles: BTreeMap::new(),
-            bytes_max: request.bytes_max,
+            terms: Terms {
+                purpose: Purpose::Question,
+                bytes_max: request.bytes_max,
+            },
         });
         let answer = self.begin_reread(&windows, request.target).await?;
         let Reread { report, bytes } = answer.await.map_err(lost)?;

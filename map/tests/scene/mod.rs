@@ -19,7 +19,7 @@ use logline::records::{RecordReader, Start};
 use logline::stamp::{Detection, FileStamps, Zone, learn};
 use logline::text::Form;
 use map::engine::{Counter, Input as EngineInput, Labels};
-use map::input::{Input, InputKey, Port, PortError, Subscription, Turn, reread};
+use map::input::{Input, InputKey, Port, PortError, Purpose, Subscription, Terms, Turn, reread};
 use map::partial::{Partial, WindowPartial};
 use map::plan::Plan;
 use map::protocol::{Cell, CellVersion, HostReport, KeptProfile, TaskId};
@@ -385,19 +385,29 @@ impl Scene {
 
     /// The same windows, read apart from the stream.
     pub fn reread(&mut self, from_ns: i64, to_ns: i64) -> Kept {
+        self.read_apart(from_ns, to_ns, Purpose::Repair)
+    }
+
+    /// The same windows, as somebody is answered who asks about the past.
+    pub fn ask(&mut self, from_ns: i64, to_ns: i64) -> Kept {
+        self.read_apart(from_ns, to_ns, Purpose::Question)
+    }
+
+    fn read_apart(&mut self, from_ns: i64, to_ns: i64, purpose: Purpose) -> Kept {
         let subscription = Subscription {
             from_ns,
             proved_ns: from_ns,
             until_ns: Some(to_ns),
             ..self.subscription.clone()
         };
-        let now_ns = self.time.now();
-        let key = self.input.key().clone();
-        let report = self
-            .runtime
-            .block_on(reread(&key, subscription, &mut self.port, now_ns));
+        let terms = Terms {
+            purpose,
+            bytes_max: u64::MAX,
+        };
+        let (now_ns, key) = (self.time.now(), self.input.key().clone());
+        let reread = reread(&key, subscription, &mut self.port, (now_ns, terms));
         let mut kept = Kept::default();
-        kept.take(&report);
+        kept.take(&self.runtime.block_on(reread).report);
         kept
     }
 
