@@ -469,6 +469,8 @@ impl Keeper {
             below: 0,
             below_windows: Vec::new(),
             troubles: self.troubles(task, expected),
+            cpu_us_per_s: 0,
+            bytes_per_s: 0,
         }
     }
 

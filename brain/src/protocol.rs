@@ -142,6 +142,12 @@ pub struct MonitorState {
     pub below_windows: Vec<BelowWindow>,
     /// What keeps it from being answered; empty if nothing does.
     pub troubles: Vec<String>,
+    /// Microseconds of processor time a second that all Maps together take for it.
+    #[serde(default)]
+    pub cpu_us_per_s: u64,
+    /// Bytes of log a second that all Maps together go through for it.
+    #[serde(default)]
+    pub bytes_per_s: u64,
 }
 
 /// An application and its hosts.

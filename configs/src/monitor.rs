@@ -106,9 +106,9 @@ pub enum Absent {
 pub struct Limits {
     /// Groups kept in an answer; the rest are folded into `__other__`.
     pub groups: usize,
-    /// CPU microseconds per second, if limited.
+    /// CPU microseconds per second on each Map, if limited.
     pub cpu_us_per_s: Option<u64>,
-    /// Bytes per second, if limited.
+    /// Bytes of log per second that each Map goes through for it, if limited.
     pub bytes_per_s: Option<u64>,
 }
 

@@ -23,7 +23,7 @@ use logline::records::{Extent, Record, RecordReader, Stamps};
 use logline::text::{Form, NoText, TextReader};
 use mutant::Mutant;
 use recent::{Recent, Short, short_key};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 /// The labels of one input: what a record's columns say of where it came from.
@@ -72,16 +72,51 @@ pub struct Counter<P> {
     uses_text: bool,
     key: Vec<u8>,
     recent: Recent,
+    /// Which windows are counted.
+    asked: WindowStarts,
     windows: Vec<(i64, WindowPartial)>,
     /// Index in `windows` by start.
     by_start: HashMap<i64, usize>,
-    /// Window of the last record: index in `windows`, start and end.
+    /// Window of the last record: index in `windows` ([`LEFT_OUT`] if it is not counted), start and end.
     current: (usize, i64, i64),
     greatest: Option<i64>,
     /// Losses before the first good record.
     waiting: Unplaced,
     verdicts: Vec<Verdict>,
 }
+
+/// Starts of the windows that a counter counts. Records of others are judged and tell how far the file has got, but
+/// nothing is cut out of them, and what would be charged to their windows is dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowStarts {
+    /// The first start, and the end of all.
+    pub within: Range<i64>,
+    /// Stretches of it that are left out.
+    pub without: Arc<[Range<i64>]>,
+}
+
+impl WindowStarts {
+    /// Every window.
+    pub fn all() -> Self {
+        Self::within(i64::MIN..i64::MAX)
+    }
+
+    /// Windows that start in a range.
+    pub fn within(within: Range<i64>) -> Self {
+        Self {
+            within,
+            without: Arc::default(),
+        }
+    }
+
+    /// Whether a window of this start is counted.
+    pub fn contains(&self, start: i64) -> bool {
+        self.within.contains(&start) && !self.without.iter().any(|out| out.contains(&start))
+    }
+}
+
+/// In the place of an index: the window is not counted.
+const LEFT_OUT: usize = usize::MAX;
 
 /// What a counter hands to the one that counts the records behind its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,9 +153,10 @@ impl<P: Deref<Target = Plan>> Counter<P> {
             text: (!input_form.is_plain()).then(|| TextReader::new(input_form)),
             key: Vec::new(),
             recent: Recent::default(),
+            asked: WindowStarts::all(),
             windows: Vec::new(),
             by_start: HashMap::new(),
-            current: (usize::MAX, 0, 0),
+            current: (LEFT_OUT, 0, 0),
             greatest,
             waiting: Unplaced::default(),
             verdicts: Vec::new(),
@@ -135,6 +171,13 @@ impl<P: Deref<Target = Plan>> Counter<P> {
         let mut counter = Self::new(plan, input, carried.greatest)?;
         counter.waiting = carried.waiting;
         Ok(counter)
+    }
+
+    /// Counts only these windows.
+    #[must_use]
+    pub fn asked(mut self, asked: WindowStarts) -> Self {
+        self.asked = asked;
+        self
     }
 
     /// What was counted, and what the counter of the next records begins with.
@@ -218,7 +261,9 @@ impl<P: Deref<Target = Plan>> Counter<P> {
         } else {
             self.begin(record.stamp);
         }
-        let window = self.window(record.stamp);
+        let Some(window) = self.window(record.stamp) else {
+            return;
+        };
         if self.uses_text {
             if record.extent == Extent::Cut {
                 return self.windows[window].1.lost.add(Loss::TooLong, 1);
@@ -251,10 +296,11 @@ impl<P: Deref<Target = Plan>> Counter<P> {
     fn begin(&mut self, stamp: i64) {
         self.greatest = Some(stamp);
         if !self.waiting.is_empty() {
-            let index = self.window(stamp);
             let waiting = std::mem::take(&mut self.waiting);
-            self.windows[index].1.lost.merge(&waiting.lost);
-            self.windows[index].1.head_lines += waiting.head_lines;
+            if let Some(index) = self.window(stamp) {
+                self.windows[index].1.lost.merge(&waiting.lost);
+                self.windows[index].1.head_lines += waiting.head_lines;
+            }
         }
     }
 
@@ -266,34 +312,40 @@ impl<P: Deref<Target = Plan>> Counter<P> {
         };
         match carrier {
             Some(stamp) => {
-                let index = self.window(stamp);
-                self.windows[index].1.lost.add(reason, 1);
+                if let Some(index) = self.window(stamp) {
+                    self.windows[index].1.lost.add(reason, 1);
+                }
             }
             None => self.waiting.lost.add(reason, 1),
         }
     }
 
-    /// Index of the window that a stamp lies in.
+    /// Index of the window that a stamp lies in, if that is counted.
     #[inline]
-    fn window(&mut self, stamp: i64) -> usize {
+    fn window(&mut self, stamp: i64) -> Option<usize> {
         let (index, start, end) = self.current;
-        if index != usize::MAX && stamp >= start && stamp < end && !mutant::is(Mutant::WindowEdge) {
-            return index;
+        if stamp >= start && stamp < end && !mutant::is(Mutant::WindowEdge) {
+            return (index != LEFT_OUT).then_some(index);
         }
         self.other_window(stamp)
     }
 
-    fn other_window(&mut self, stamp: i64) -> usize {
+    fn other_window(&mut self, stamp: i64) -> Option<usize> {
         let length = self.plan.window_ns;
         let edge = i64::from(mutant::is(Mutant::WindowEdge));
         let start = (stamp - edge).div_euclid(length).saturating_mul(length);
+        let end = start.saturating_add(length);
+        if !self.asked.contains(start) {
+            self.current = (LEFT_OUT, start, end);
+            return None;
+        }
         let (windows, plan) = (&mut self.windows, &*self.plan);
         let index = *self.by_start.entry(start).or_insert_with(|| {
             windows.push((start, WindowPartial::new(&plan.kinds, plan.window_groups)));
             windows.len() - 1
         });
-        self.current = (index, start, start.saturating_add(length));
-        index
+        self.current = (index, start, end);
+        Some(index)
     }
 
     #[inline]

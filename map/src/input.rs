@@ -8,8 +8,10 @@
 //!   what one monitor counted of it;
 //! - `generation` tells who was renamed, copied, truncated, removed (F5 to F7); an `archive` is a compressed one, which
 //!   `unpack` pulls and an `inflating` turns into the bytes that were written; `archives` looks at all of them;
+//! - `known` asks which generation a file is, `missed` which are gone, by what readers before this one have told;
 //! - `pull` holds the conversation with the agent; `proof` says when a host is ok for a window (P1 to P4); `stream`
 //!   ties them together;
+//! - `suspension` leaves stretches out that a monitor may not have counted; `usage` says what its counting cost;
 //! - `arrival` reads a log without timestamps; `listing` takes snapshots and `received` verifies bytes for both.
 
 mod account;
@@ -18,6 +20,7 @@ mod archives;
 mod arrival;
 mod generation;
 mod inflating;
+mod known;
 mod learn;
 mod listing;
 mod losses;
@@ -27,7 +30,9 @@ mod pull;
 mod reading;
 mod received;
 mod stream;
+mod suspension;
 mod unpack;
+mod usage;
 
 use crate::plan::Plan;
 use crate::protocol::{CellVersion, HostReport, KeptProfile, TaskId};
@@ -42,7 +47,9 @@ use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use stream::{Stream, Subscribed};
+pub use suspension::Suspension;
 use tokio::sync::OwnedSemaphorePermit;
+pub use usage::{CpuClock, Usage};
 use xxhash_rust::xxh3::Xxh3;
 
 /// How an agent is asked: over `lika` in a node, directly in tests.
@@ -58,6 +65,11 @@ pub trait Port {
     /// later pull.
     fn inflation(&mut self) -> impl Future<Output = Option<Turn>> {
         std::future::ready(Some(Turn::default()))
+    }
+
+    /// By what processor time is measured; not at all, by default.
+    fn cpu_clock(&self) -> CpuClock {
+        || 0
     }
 }
 
@@ -130,6 +142,8 @@ pub struct Subscription {
     pub until_ns: Option<i64>,
     /// What is known of the input's generations already (F8).
     pub profiles: Arc<[KeptProfile]>,
+    /// Stretches of time that are not counted for it, in order.
+    pub suspended: Arc<[Suspension]>,
 }
 
 /// What a pull brought.
@@ -141,6 +155,8 @@ pub struct Pulled {
     pub bytes: u64,
     /// Records counted, each once for each monitor.
     pub records: u64,
+    /// What it cost, by shard.
+    pub usage: BTreeMap<TaskId, Usage>,
     /// There was more than one pull may bring: pull again at once.
     pub more: bool,
     /// Bytes are known that were not read yet: of a large backlog, of an agent that went away, or of a file that may
@@ -219,6 +235,7 @@ impl Input {
         for stream in &mut self.streams {
             stream.inherited = std::mem::take(&mut learned);
             stream.pull(&self.key, port, now_ns, &mut pulled).await;
+            stream.take_usage(&mut pulled.usage);
             learned = stream.learned();
         }
         self.join_streams();

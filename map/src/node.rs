@@ -10,6 +10,7 @@
 
 mod actor;
 mod browse;
+mod budget;
 mod keeper;
 mod outbox;
 mod port;
@@ -274,7 +275,10 @@ impl Shared {
     }
 
     fn status(&self) -> MapStatus {
-        let totals = self.registry().totals();
+        let (totals, monitors) = {
+            let registry = self.registry();
+            (registry.totals(), registry.monitors_seen())
+        };
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         MapStatus {
             tasks: totals.tasks,
@@ -288,6 +292,7 @@ impl Shared {
             inputs_paused: totals.paused,
             pull_us_sum: read(&self.counters.pull_us_sum),
             pull_us_max: read(&self.counters.pull_us_max),
+            monitors,
         }
     }
 }

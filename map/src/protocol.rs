@@ -17,7 +17,7 @@ pub use browse::{
 };
 
 pub use agent::profile::{PatternOrigin, StampEntry, StampPlace, StampProfile, StampZone};
-use agent::protocol::Identity;
+use agent::protocol::{Fingerprint, Identity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,6 +29,8 @@ pub const ROLE: &str = "map";
 pub const ROLE_REDUCE: &str = "reduce";
 /// Most inputs of one shard: as many hosts as the largest application has, in one slot's share of it.
 pub const INPUTS_MAX: usize = 20_000;
+/// Most monitors that a status names: a screen full of them.
+pub const MONITORS_SEEN_MAX: usize = 64;
 /// Profiles that are kept of one input, the newest: more generations than a log's folder usually holds.
 pub const PROFILES_MAX: usize = 64;
 /// About the most bytes of a profile that is kept; real ones have some hundred. One that is larger is learned anew.
@@ -130,6 +132,9 @@ pub struct KeptLife {
     pub first_ns: i64,
     /// No record of it is of this time or later, or that was said to be lost; `None` while more may come.
     pub until_ns: Option<i64>,
+    /// What it begins with, by which it is known in another file; none of a file that is shorter than it covers.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl KeptProfile {
@@ -458,4 +463,22 @@ pub struct MapStatus {
     /// Microseconds that the longest took.
     #[serde(default)]
     pub pull_us_max: u64,
+    /// What monitors cost here, at most [`MONITORS_SEEN_MAX`]: those that are suspended, then the dearest.
+    #[serde(default)]
+    pub monitors: Vec<MonitorSeen>,
+}
+
+/// What a version of a monitor costs on a Map, by its last window (of one that is longer, its last minute).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitorSeen {
+    /// The monitor.
+    pub monitor: String,
+    /// Its version.
+    pub version: u64,
+    /// Microseconds of processor time a second, its part of what it shares with others included.
+    pub cpu_us_per_s: u64,
+    /// Bytes of log a second that were gone through for it.
+    pub bytes_per_s: u64,
+    /// Why it is not counted at the moment, if so.
+    pub suspended: Option<String>,
 }

@@ -90,6 +90,14 @@ impl HostState {
     }
 }
 
+impl HostState {
+    /// Whether nothing more is expected of a host in this state once that is [`Stage::Settled`]: also where it was
+    /// suspended for its cost, and nobody reads it again by himself.
+    pub fn settles(self) -> bool {
+        self.is_ok() || self.is_for_good() || self == Self::OverBudget
+    }
+}
+
 /// How far a window's end was proved (P2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Stage {

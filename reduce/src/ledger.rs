@@ -648,7 +648,7 @@ impl Ledger {
 
     /// Whether nothing more is to be read of a host for a window, as far as was published.
     fn is_proved(state: HostState, stage: Option<Stage>) -> bool {
-        (state.is_ok() && stage == Some(Stage::Settled)) || state.is_for_good()
+        (state.settles() && stage == Some(Stage::Settled)) || state.is_for_good()
     }
 }
 

@@ -31,6 +31,8 @@ struct Monitor {
     below: u64,
     below_windows: Vec<Below>,
     troubles: Vec<String>,
+    cpu_us_per_s: u64,
+    bytes_per_s: u64,
 }
 
 #[derive(Deserialize)]
@@ -287,9 +289,35 @@ fn owners(monitor: &Monitor) -> String {
     format!("{reduce} ← {}", shards.join(", "))
 }
 
+/// What Maps take for a monitor: processor time and bytes of log a second.
+fn cost(monitor: &Monitor) -> String {
+    let Monitor {
+        cpu_us_per_s: cpu_us,
+        bytes_per_s: bytes,
+        ..
+    } = monitor;
+    let tenth_mib = u128::from(*bytes) * 10 >> 20;
+    format!(
+        "{}.{} ms/s, {}.{} MiB/s",
+        cpu_us / 1000,
+        cpu_us % 1000 / 100,
+        tenth_mib / 10,
+        tenth_mib % 10
+    )
+}
+
 fn write_monitors(monitors: &Monitors, out: &mut impl Write) -> Result<(), Failure> {
     writeln!(out)?;
-    let header = ["monitor", "app", "window", "hosts", "owner", "newest", "below 100 %"];
+    let header = [
+        "monitor",
+        "app",
+        "window",
+        "hosts",
+        "owner",
+        "cost",
+        "newest",
+        "below 100 %",
+    ];
     let mut lines = vec![header.map(str::to_owned).to_vec()];
     for monitor in &monitors.monitors {
         lines.push(vec![
@@ -298,6 +326,7 @@ fn write_monitors(monitors: &Monitors, out: &mut impl Write) -> Result<(), Failu
             format!("{} ms", monitor.window_ms),
             monitor.hosts_expected.to_string(),
             owners(monitor),
+            cost(monitor),
             monitor.newest.clone().unwrap_or_else(|| "none yet".to_owned()),
             monitor.below.to_string(),
         ]);

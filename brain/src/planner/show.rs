@@ -53,11 +53,48 @@ impl Planner {
                 add(&mut state, said);
             }
         }
+        self.add_cost(&mut state);
         state
             .below_windows
             .sort_by_key(|below| std::cmp::Reverse(below.window_ns));
         state.below_windows.truncate(BELOW_MAX);
         state
+    }
+
+    /// What the Maps say that a monitor costs, and where it is suspended for that.
+    fn add_cost(&self, state: &mut MonitorState) {
+        for map in &self.setup.maps {
+            let seen = self
+                .map_status(&map.node)
+                .into_iter()
+                .flat_map(|status| &status.monitors);
+            for seen in seen.filter(|seen| seen.monitor == state.name) {
+                state.cpu_us_per_s += seen.cpu_us_per_s;
+                state.bytes_per_s += seen.bytes_per_s;
+                let why = seen.suspended.iter().filter(|_| seen.version == state.version);
+                state
+                    .troubles
+                    .extend(why.map(|why| format!("{}: {why}", map.node.node)));
+            }
+        }
+    }
+
+    /// What the Reduces say of a Map.
+    fn map_seen(&self, map: &NodeAddress) -> Vec<(&String, &MapSeen)> {
+        let reduces = self.reduces.iter().filter(|link| link.guard.may_work());
+        let said = reduces.filter_map(|link| {
+            let seen = link.status.iter().flat_map(|status| &status.maps);
+            Some((&link.node.node, seen.into_iter().find(|seen| seen.map == *map)?))
+        });
+        said.collect()
+    }
+
+    /// What a Map says of itself, if it can be reached.
+    fn map_status(&self, map: &NodeAddress) -> Option<&MapStatus> {
+        let said = self.map_seen(map).into_iter();
+        let live = said.filter(|(_, seen)| seen.life == NodeLife::Live);
+        live.filter_map(|(_, seen)| seen.status.as_ref())
+            .max_by_key(|status| status.pulls)
     }
 
     /// The Brain itself, the Reduces as it finds them, and the Maps as the Reduces find them.
@@ -82,12 +119,7 @@ impl Planner {
     }
 
     fn map_shown(&self, map: &NodeAddress) -> NodeState {
-        let reduces = self.reduces.iter().filter(|link| link.guard.may_work());
-        let said = reduces.filter_map(|link| {
-            let seen = link.status.iter().flat_map(|status| &status.maps);
-            Some((&link.node.node, seen.into_iter().find(|seen| seen.map == *map)?))
-        });
-        let said: Vec<(&String, &MapSeen)> = said.collect();
+        let said = self.map_seen(map);
         let with = |life: NodeLife| said.iter().find(|(_, seen)| seen.life == life);
         let best = with(NodeLife::Live)
             .or_else(|| with(NodeLife::Dead))
@@ -96,18 +128,14 @@ impl Planner {
         let troubles =
             dead.map(|(reduce, seen)| format!("{reduce} finds: {}", seen.why.as_deref().unwrap_or_default()));
         let troubles: Vec<String> = troubles.collect();
-        // Who cannot be reached says nothing of itself any more.
-        let status = said.iter().filter(|(_, seen)| seen.life == NodeLife::Live);
-        let status = status
-            .filter_map(|(_, seen)| seen.status.as_ref())
-            .max_by_key(|status| status.pulls);
         NodeState {
             node: map.clone(),
             role: map::protocol::ROLE.to_owned(),
             life: best.map_or(NodeLife::Unknown, |(_, seen)| seen.life),
             since_ns: best.map(|(_, seen)| seen.since_ns),
             trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
-            figures: status.map(map_figures).unwrap_or_default(),
+            // Who cannot be reached says nothing of itself any more.
+            figures: self.map_status(map).map(map_figures).unwrap_or_default(),
         }
     }
 }

@@ -321,7 +321,11 @@ pub(super) fn definition(monitor: &Monitor, form: Option<&RuleForm>) -> String {
     if monitor.absent == Absent::Zero {
         lines.push("absent: zero".to_owned());
     }
-    lines.push(format!("limits: {{ groups: {} }}\n", monitor.limits.groups));
+    let limits = &monitor.limits;
+    let cpu = limits.cpu_us_per_s.map(|cpu| format!(", cpu: {cpu}us/s"));
+    let bytes = limits.bytes_per_s.map(|bytes| format!(", bytes: {bytes}B/s"));
+    let rates = [cpu, bytes].into_iter().flatten().collect::<String>();
+    lines.push(format!("limits: {{ groups: {}{rates} }}\n", limits.groups));
     lines.join("\n")
 }
 

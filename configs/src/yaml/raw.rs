@@ -114,10 +114,11 @@ pub(super) struct RawLimits {
     /// Groups kept in an answer; the rest are folded into `__other__`. Default: 100000.
     #[schemars(range(min = 1))]
     pub(super) groups: Field<u64>,
-    /// CPU time per second: 50ms/s. Default: no limit.
+    /// CPU time per second on each Map: 50ms/s. Three windows in a row over it suspend the monitor there for a while.
+    /// Default: no limit.
     #[schemars(regex(pattern = r"^\d+ ?(us|ms|s)/s$"))]
     pub(super) cpu: Field<String>,
-    /// Bytes of log per second: 100MiB/s. Default: no limit.
+    /// Bytes of log per second that each Map goes through for it: 100MiB/s, as `cpu`. Default: no limit.
     #[schemars(regex(pattern = r"^\d+ ?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$"))]
     pub(super) bytes: Field<String>,
 }

@@ -184,6 +184,13 @@ fn show_state(page: &mut Page, state: &BrainState) {
             monitor.hosts_expected,
         );
         page.add("sunfire_monitor_troubles", "gauge", &labels, monitor.troubles.len());
+        let costs = [
+            ("sunfire_monitor_cpu_microseconds_per_second", monitor.cpu_us_per_s),
+            ("sunfire_monitor_log_bytes_per_second", monitor.bytes_per_s),
+        ];
+        for (name, cost) in costs {
+            page.add(name, "gauge", &labels, cost);
+        }
         if let Some(newest_ns) = monitor.newest_ns {
             page.add(
                 "sunfire_monitor_newest_window_seconds",

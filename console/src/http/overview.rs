@@ -79,6 +79,9 @@ struct MonitorBody {
     below: u64,
     below_windows: Vec<BelowBody>,
     troubles: Vec<String>,
+    /// What all Maps together take for it.
+    cpu_us_per_s: u64,
+    bytes_per_s: u64,
 }
 
 #[derive(Serialize)]
@@ -199,6 +202,8 @@ impl From<MonitorState> for MonitorBody {
             below: monitor.below,
             below_windows: monitor.below_windows.into_iter().map(BelowBody::from).collect(),
             troubles: monitor.troubles,
+            cpu_us_per_s: monitor.cpu_us_per_s,
+            bytes_per_s: monitor.bytes_per_s,
         }
     }
 }

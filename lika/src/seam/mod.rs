@@ -5,12 +5,14 @@
 
 mod backoff;
 mod clock;
+mod cpu;
 mod memory;
 mod network;
 mod randomness;
 
 pub use backoff::Backoff;
 pub use clock::{Clock, Deadline, Elapsed, Monotonic, WallNs};
+pub use cpu::thread_cpu_ns;
 pub use memory::{LinkState, MemoryNetwork};
 pub use network::{BoxedFuture, BoxedStream, Listener, Network, Stream, TcpNetwork};
 pub use randomness::Randomness;

@@ -5,7 +5,9 @@
 //! a re-read of the same bytes gives. What counts for a window is sent whole each time; the newest replaces what was
 //! sent before.
 
-use crate::engine::{Carried, Counter, Input as EngineInput};
+use super::suspension::{Suspension, starts_of};
+use super::usage::Usage;
+use crate::engine::{Carried, Counter, Input as EngineInput, WindowStarts};
 use crate::partial::{Loss, WindowPartial};
 use crate::plan::Plan;
 use crate::protocol::{Cell, CellVersion, TaskId};
@@ -42,12 +44,14 @@ pub(super) struct Account {
     touched: BTreeSet<i64>,
     sent: BTreeMap<i64, Sent>,
     /// Window starts that are asked for and were read from their beginning.
-    asked: Range<i64>,
+    asked: WindowStarts,
+    /// What its counting took since that was asked last.
+    pub(super) spent: Usage,
 }
 
 impl Account {
     /// Nothing counted yet. `reads_head` if reading begins at the file's first byte.
-    pub(super) fn new(id: TaskId, plan: Arc<Plan>, engine: EngineInput, asked: Range<i64>, reads_head: bool) -> Self {
+    pub(super) fn new(id: TaskId, plan: Arc<Plan>, engine: EngineInput, asked: WindowStarts, reads_head: bool) -> Self {
         Self {
             id,
             plan,
@@ -60,24 +64,34 @@ impl Account {
             touched: BTreeSet::new(),
             sent: BTreeMap::new(),
             asked,
+            spent: Usage::default(),
         }
     }
 
     /// The same monitor's account of the same generation, read anew from a place that is early enough for
     /// [`Account::floor_ns`]; windows that were sent will be sent again, even if nothing is in them now.
     pub(super) fn restarted(self, engine: EngineInput, reads_head: bool) -> Self {
-        let asked = self.floor_ns()..self.asked.end;
+        let asked = WindowStarts {
+            within: self.floor_ns()..self.asked.within.end,
+            without: Arc::clone(&self.asked.without),
+        };
         let again = self.sent.keys().chain(&self.touched).copied().collect();
         Self {
             touched: again,
             sent: self.sent,
+            spent: self.spent,
             ..Self::new(self.id, self.plan, engine, asked, reads_head)
         }
     }
 
     /// Windows that start at or behind this are not asked for any more.
     pub(super) fn ask_until(&mut self, until_ns: i64) {
-        self.asked.end = until_ns;
+        self.asked.within.end = until_ns;
+    }
+
+    /// Windows in these stretches are not counted.
+    pub(super) fn leave_out(&mut self, suspended: &[Suspension]) {
+        self.asked.without = starts_of(suspended);
     }
 
     /// The lateness bound in nanoseconds.
@@ -110,9 +124,9 @@ impl Account {
         let floor = match (unsettled, reachable) {
             (Some(&unsettled), Some(reachable)) => unsettled.min(reachable),
             (None, Some(reachable)) => reachable,
-            _ => self.asked.start,
+            _ => self.asked.within.start,
         };
-        floor.max(self.asked.start)
+        floor.max(self.asked.within.start)
     }
 
     fn window_of(&self, stamp_ns: i64) -> i64 {
@@ -121,7 +135,9 @@ impl Account {
     }
 
     fn counter(&self, carried: Carried) -> Counter<&Plan> {
-        Counter::resume(&*self.plan, self.engine.clone(), carried).expect("the rule was tried when the account began")
+        let counter = Counter::resume(&*self.plan, self.engine.clone(), carried);
+        let counter = counter.expect("the rule was tried when the account began");
+        counter.asked(self.asked.clone())
     }
 
     /// What a counter begins with: the head is charged with the first record, when it is known to be whole.
@@ -152,9 +168,6 @@ impl Account {
         let next = closed.get(first + verdicts.len()).or(reader.open());
         self.next_offset = next.map_or(reader.scanned_to(), |record| record.offset);
         for (start, window) in partial.windows {
-            if !self.asked.contains(&start) {
-                continue;
-            }
             self.touched.insert(start);
             match self.committed.get_mut(&start) {
                 Some(committed) => committed.merge(&window),
@@ -185,12 +198,12 @@ impl Account {
         }
         if let (Some(settled_before_ns), Some(greatest)) = (unfinished, greatest) {
             let start = self.window_of(greatest);
-            if start.saturating_add(self.plan.window_ns) <= settled_before_ns {
+            let is_due = start.saturating_add(self.plan.window_ns) <= settled_before_ns;
+            if is_due && self.asked.contains(start) {
                 let empty = || WindowPartial::new(&self.plan.kinds, self.plan.window_groups);
                 scratch.entry(start).or_insert_with(empty).lost.add(Loss::Unfinished, 1);
             }
         }
-        scratch.retain(|start, _| self.asked.contains(start));
         let changed = |(start, window): (&i64, &WindowPartial), other: &BTreeMap<i64, WindowPartial>| {
             (other.get(start) != Some(window)).then_some(*start)
         };

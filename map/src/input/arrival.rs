@@ -11,11 +11,14 @@
 
 mod file;
 
+use super::known::apart;
 use super::listing::{Listing, in_the_way};
 use super::proof::{Asked, Condition, Overlay, Proved, verdicts};
-use super::pull::{Pull, RANGE_BYTES, Restless, Stop, apart, labels};
+use super::pull::{Pull, RANGE_BYTES, Restless, Stop, labels};
+use super::suspension::{self, Suspension, starts_of};
+use super::usage::{CpuClock, Usage, timed};
 use super::{InputKey, Port, Pulled, Subscription, origin};
-use crate::engine::{Counter, Input as EngineInput};
+use crate::engine::{Counter, Input as EngineInput, WindowStarts};
 use crate::partial::WindowPartial;
 use crate::plan::Plan;
 use crate::protocol::{Cell, CellVersion, HostReport, TaskId};
@@ -32,6 +35,7 @@ use logline::order::Verdict;
 use logline::text::{Encoding, Form, NUL_ENDED, ends_in_nul};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// Verdicts are repeated for so long, as those of other logs are.
 const TOLD_NS: i64 = 24 * 3600 * 1_000_000_000;
@@ -61,6 +65,10 @@ struct Interest {
     subscription: Subscription,
     /// The first window that is seen from its beginning; known at the first snapshot.
     begins_ns: Option<i64>,
+    /// Stretches that are not counted, as they were begun here.
+    suspended: Arc<[Suspension]>,
+    /// What it cost since that was asked last.
+    spent: Usage,
     cells: BTreeMap<(i64, u64), Counted>,
     lost: Vec<Overlay>,
     told: Vec<VerdictRun>,
@@ -101,6 +109,7 @@ impl Arrival {
             Some(known) if is_same(&known.subscription) => {
                 let old = &mut known.subscription;
                 (old.epoch, old.until_ns) = (subscription.epoch, subscription.until_ns);
+                known.suspend(&subscription.suspended);
             }
             _ => {
                 let id = subscription.id.clone();
@@ -166,6 +175,11 @@ impl Arrival {
         for (id, interest) in &mut self.interests {
             let report = interest.report(t_ns, self.origin, (proved_ns, now_ns.max(t_ns)), condition.as_ref());
             pulled.reports.extend(report.map(|report| (id.clone(), report)));
+            pulled
+                .usage
+                .entry(id.clone())
+                .or_default()
+                .add(std::mem::take(&mut interest.spent));
         }
     }
 
@@ -345,7 +359,8 @@ impl Arrival {
                     let detail = format!("a line of {} began before it was watched", file.listed.path);
                     self.lose(seen.since_ns, seen.t_ns, &detail);
                 }
-                pull.pulled.records += self.count(index, seen, encoding);
+                let cost = (pull.port.cpu_clock(), pull.buffer.len() as u64);
+                pull.pulled.records += self.count(index, seen, encoding, cost);
             }
         }
         let t_ns = self.high_ns;
@@ -355,13 +370,13 @@ impl Arrival {
                 t_ns,
                 is_steady: true,
             };
-            pull.pulled.records += self.count(index, seen, encoding);
+            pull.pulled.records += self.count(index, seen, encoding, (pull.port.cpu_clock(), 0));
         }
         Ok(())
     }
 
     /// Counts the lines that have ended, for each monitor; how many there were for all together.
-    fn count(&mut self, index: usize, seen: Seen, encoding: Encoding) -> u64 {
+    fn count(&mut self, index: usize, seen: Seen, encoding: Encoding, (cpu, bytes): (CpuClock, u64)) -> u64 {
         let file = &self.files[index];
         let detail = format!("it is not known when bytes of {} came", file.listed.path);
         let mut records = 0;
@@ -370,7 +385,10 @@ impl Arrival {
                 interest.lose(seen.since_ns, seen.t_ns, &detail);
                 continue;
             }
-            records += interest.count(file, encoding, self.attempt);
+            let (counted, cpu_ns) = timed(cpu, || interest.count(file, encoding, self.attempt));
+            records += counted;
+            interest.spent.cpu_ns += cpu_ns;
+            interest.spent.bytes += bytes;
         }
         self.files[index].release();
         records
@@ -402,6 +420,8 @@ impl Interest {
                 .to_owned()
         });
         let mut interest = Self {
+            suspended: Arc::clone(&subscription.suspended),
+            spent: Usage::default(),
             subscription,
             begins_ns: None,
             cells: BTreeMap::new(),
@@ -482,8 +502,12 @@ impl Interest {
             },
             rule: subscription.monitor.parse.clone().filter(|_| plan.uses_fields()),
         };
+        let asked = WindowStarts {
+            within: begins_ns.max(subscription.from_ns)..subscription.until_ns.unwrap_or(i64::MAX),
+            without: starts_of(&self.suspended),
+        };
         let mut counter = match Counter::new(plan, engine, None) {
-            Ok(counter) => counter,
+            Ok(counter) => counter.asked(asked),
             Err(error) => {
                 self.refused = Some(error.to_string());
                 return 0;
@@ -497,11 +521,7 @@ impl Interest {
             epoch: subscription.epoch,
             attempt,
         };
-        let asked = begins_ns.max(subscription.from_ns)..subscription.until_ns.unwrap_or(i64::MAX);
         for (window_ns, partial) in counter.finish().windows {
-            if !asked.contains(&window_ns) {
-                continue;
-            }
             let new = || Counted {
                 partial: WindowPartial::new(&plan.kinds, plan.window_groups),
                 version,
@@ -583,7 +603,17 @@ impl Interest {
         if let Some(begins_ns) = self.begins_ns.filter(|begins| *begins > asked.from_ns) {
             overlays.insert(0, self.before(asked.from_ns, begins_ns));
         }
-        verdicts(asked, proved, condition.map(|condition| (condition, now_ns)), &overlays)
+        let told = verdicts(asked, proved, condition.map(|condition| (condition, now_ns)), &overlays);
+        suspension::lay_over(told, &self.suspended)
+    }
+
+    /// Takes which stretches are not to be counted.
+    fn suspend(&mut self, asked: &Arc<[Suspension]>) {
+        if self.subscription.suspended != *asked {
+            self.subscription.suspended = Arc::clone(asked);
+            let proved_ns = self.window_of(self.proved_ns);
+            self.suspended = suspension::begun(asked, &self.suspended, proved_ns);
+        }
     }
 
     /// Of the windows before the first that is seen from its beginning.

@@ -4,6 +4,7 @@ use super::Turn;
 use super::archive::Archive;
 use super::pull::SAMPLES_MAX;
 use super::reading::Reading;
+use super::usage::CpuClock;
 use agent::content::{fingerprint_of, tail_hash_of};
 use agent::protocol::{FINGERPRINT_BYTES, Fingerprint, RangeEnd, TAIL_BYTES, TailHash};
 use inflate::{Caps, Fault, Inflater, Outcome};
@@ -208,7 +209,7 @@ impl Inflating {
 
     /// Gives the chunk to the reading; how many records were committed, or `None` if these are other bytes than those
     /// that were read before.
-    pub(super) fn count(&mut self) -> Option<u64> {
+    pub(super) fn count(&mut self, cpu: CpuClock) -> Option<u64> {
         if let Some(at) = self.expected {
             match self.follows(at) {
                 Seen::NotYet => {}
@@ -224,7 +225,7 @@ impl Inflating {
         if new.is_empty() {
             Some(0)
         } else {
-            Some(reading.take(new))
+            Some(reading.take(new, cpu))
         }
     }
 

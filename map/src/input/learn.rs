@@ -3,7 +3,7 @@
 
 use crate::protocol::{KeptLife, KeptProfile};
 use agent::profile::{StampProfile, StampZone, YEAR_MARKS_MAX};
-use agent::protocol::{HostZone, Identity, ZoneName};
+use agent::protocol::{FINGERPRINT_BYTES, Fingerprint, HostZone, Identity, ZoneName};
 use logline::boundary::{Boundary, RecordStamps};
 use logline::fields::Rule;
 use logline::records::Stamps;
@@ -166,8 +166,9 @@ impl Learned {
         (learned.version() == kept.version).then_some(learned)
     }
 
-    /// As a Brain keeps it: of the generation in this file, whose records end before a time, if that is known.
-    pub(super) fn to_kept(&self, file: Identity, until_ns: Option<i64>) -> KeptProfile {
+    /// As a Brain keeps it: of the generation in this file, which begins so, and whose records end before a time, if
+    /// that is known.
+    pub(super) fn to_kept(&self, file: Identity, fingerprint: Fingerprint, until_ns: Option<i64>) -> KeptProfile {
         KeptProfile {
             generation: self.key,
             version: self.version(),
@@ -179,6 +180,8 @@ impl Learned {
                 file,
                 first_ns: self.first_ns,
                 until_ns,
+                // One that still grows would be told anew with each line.
+                fingerprint: Some(fingerprint).filter(|it| it.length as usize == FINGERPRINT_BYTES),
             }),
         }
     }

@@ -8,14 +8,14 @@
 
 use super::archive::State;
 use super::generation::{Generation, Generations, Held};
+use super::known::{apart, is_same_file};
 use super::learn::Learned;
 use super::proof::Overlay;
-use super::pull::apart;
 use super::stream::{Stream, Subscribed};
 use crate::protocol::{KeptLife, KeptProfile};
 use crate::verdict::HostState;
 use agent::pattern::Pattern;
-use agent::protocol::{Identity, Role};
+use agent::protocol::{Fingerprint, Identity, Role};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -42,6 +42,7 @@ pub(super) enum Life {
 pub(super) struct Told<'l> {
     pub(super) learned: &'l Learned,
     pub(super) file: Identity,
+    pub(super) fingerprint: Fingerprint,
     pub(super) life: Life,
 }
 
@@ -54,13 +55,8 @@ impl Told<'_> {
             Life::Renamed => known_ns,
             Life::Until(until_ns) => Some(known_ns.map_or(until_ns, |known_ns| known_ns.max(until_ns))),
         };
-        self.learned.to_kept(self.file, until_ns)
+        self.learned.to_kept(self.file, self.fingerprint, until_ns)
     }
-}
-
-/// Whether it is the same file. Device numbers change when a file system is mounted again.
-fn is_same_file(one: Identity, other: Identity) -> bool {
-    (one.inode, one.birth_ns) == (other.inode, other.birth_ns)
 }
 
 impl Generation {
@@ -99,6 +95,7 @@ impl Generations {
             Some(Told {
                 learned: &generation.reading()?.learned,
                 file: generation.listed.identity,
+                fingerprint: generation.fingerprint,
                 life: generation.life(t_ns, delay_ns, first_asked_ns),
             })
         });
@@ -110,6 +107,7 @@ impl Generations {
         let gone = gone.map(|orphan| Told {
             learned: &orphan.reading.learned,
             file: orphan.file,
+            fingerprint: orphan.fingerprint,
             life: Life::Until(match (&orphan.lost, orphan.reading.greatest_ns()) {
                 (None, Some(last_ns)) => last_ns.min(orphan.gone_at_ns).saturating_add(1),
                 _ => orphan.gone_at_ns.saturating_add(1),

@@ -183,7 +183,11 @@ fn lay_over(run: VerdictRun, overlay: &Overlay, length_ns: i64) -> Vec<VerdictRu
         from_ns: first,
         to_ns: last,
         state: overlay.state,
-        stage: run.stage,
+        stage: match overlay.state.is_for_good() {
+            true => run.stage,
+            // It may be out of the way some day.
+            false => Stage::Provisional,
+        },
         detail: overlay.detail.clone(),
     };
     vec![part(run.from_ns, first), covered, part(last, run.to_ns)]

@@ -7,21 +7,21 @@ use super::listing::in_the_way;
 use super::proof::Condition;
 use super::reading::Reading;
 use super::stream::{Stream, Subscribed};
+use super::suspension::starts_of;
 use super::{InputKey, Port, PortError, Pulled, Subscription, origin};
-use crate::engine::{Counter, Input as EngineInput, Labels};
+use crate::engine::{Counter, Input as EngineInput, Labels, WindowStarts};
 use crate::protocol::TaskId;
 use crate::verdict::HostState;
 use agent::profile::StampZone;
 use agent::protocol::{
-    Answer, FindAnswer, FindRequest, Identity, KNOWN_GENERATIONS_MAX, PathProblem, RangeEnd, RangeOutcome,
-    RangeRequest, RequestBody, Role, TailHash,
+    Answer, FindAnswer, FindRequest, KNOWN_GENERATIONS_MAX, PathProblem, RangeEnd, RangeOutcome, RangeRequest,
+    RequestBody, Role, TailHash,
 };
 use configs::log_path::LogPath;
 use logline::stamp::{Format, SAMPLE_BYTES, Zone};
 use logline::text::{Encoding, NUL_ENDED, ends_in_nul};
 use mutant::Mutant;
 use std::ops::Range;
-use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes of one range: large enough that asking costs little, small enough to stay in the second-level cache.
 pub(super) const RANGE_BYTES: u64 = 1 << 20;
@@ -269,16 +269,17 @@ impl Stream {
             return Ok(());
         }
         self.generations.all[index].is_through = false;
-        match self.generations.likeness(index, key, moment) {
-            Likeness::Unlike => {}
+        let likeness = self.generations.likeness(index, key, moment);
+        match likeness {
+            Likeness::Unlike | Likeness::Apart => {}
             Likeness::Copy if self.generations.take_over(index, key) => return Ok(()),
             Likeness::Copy => {
                 self.generations.note_copy(index, key);
                 return Ok(());
             }
             Likeness::Undecided => return Ok(()),
-            Likeness::Apart => learned.key = apart(key, self.generations.all[index].listed.identity),
         }
+        learned.key = self.plain_key(index, key, likeness, pull).await?;
         let listed = &self.generations.all[index].listed;
         if let Some(inherited) = self.inherited.iter().find(|inherited| inherited.key == learned.key) {
             learned = inherited.clone();
@@ -540,7 +541,7 @@ impl Stream {
             if pull.buffer.is_empty() || !reading.verifies(&pull.buffer, &trailer) {
                 return Err(Stop::Again);
             }
-            pull.pulled.records += reading.take(&pull.buffer);
+            pull.pulled.records += reading.take(&pull.buffer, pull.port.cpu_clock());
             self.look_for_new_format(index, pull).await?;
         }
     }
@@ -608,16 +609,6 @@ pub(super) fn whole_lines(sample: &[u8], offset: u64) -> Range<usize> {
     }
 }
 
-/// A key for a file that begins as another one does, and is not its copy. A remount changes the number of its device:
-/// it is used only where there is no birth to tell files of different devices apart.
-pub(super) fn apart(key: u64, identity: Identity) -> u64 {
-    let mut hash = Xxh3::new();
-    hash.update(&key.to_le_bytes());
-    hash.update(&identity.inode.to_le_bytes());
-    hash.update(&identity.birth_ns.unwrap_or(identity.device as i64).to_le_bytes());
-    hash.digest()
-}
-
 /// What records of a file say of where they came from.
 pub(super) fn labels(subscription: &Subscription, family: &str) -> Labels {
     let mut labels = subscription.labels.clone();
@@ -660,7 +651,10 @@ impl Refused {
     pub(super) fn track(&mut self, subscribed: &Subscribed, reading: &Reading, family: &str) -> Option<Account> {
         let engine = self.engine(subscribed, &reading.learned, family)?;
         let subscription = &subscribed.subscription;
-        let asked = subscription.from_ns..subscription.until_ns.unwrap_or(i64::MAX);
+        let asked = WindowStarts {
+            within: subscription.from_ns..subscription.until_ns.unwrap_or(i64::MAX),
+            without: starts_of(&subscribed.suspended),
+        };
         let (id, plan) = (subscription.id.clone(), subscription.plan.clone());
         Some(Account::new(id, plan, engine, asked, reading.reads_head()))
     }

@@ -3,6 +3,7 @@
 use super::account::Account;
 use super::learn::Learned;
 use super::received::Received;
+use super::usage::{CpuClock, timed};
 use crate::protocol::TaskId;
 use agent::protocol::{COPY_HEAD_BYTES, RangeEnd, TAIL_BYTES, TailHash};
 use logline::boundary::{Boundary, RecordStamps};
@@ -97,7 +98,22 @@ impl Reading {
     }
 
     /// Takes verified bytes in; how many records were committed, for all accounts together.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> u64 {
+    pub(super) fn take(&mut self, bytes: &[u8], cpu: CpuClock) -> u64 {
+        let ((), shared_ns) = timed(cpu, || self.split(bytes));
+        let share_ns = shared_ns / (self.accounts.len() as u64).max(1);
+        let mut records = 0;
+        for account in &mut self.accounts {
+            let (counted, own_ns) = timed(cpu, || account.count(&self.reader));
+            records += counted;
+            account.spent.cpu_ns += own_ns + share_ns;
+            account.spent.bytes += bytes.len() as u64;
+        }
+        self.release();
+        records
+    }
+
+    /// Splits bytes into records, for all accounts.
+    fn split(&mut self, bytes: &[u8]) {
         if self.read_to() == self.head.len() as u64 && self.begin == 0 {
             let missing = COPY_HEAD_BYTES.saturating_sub(self.head.len());
             self.head.extend_from_slice(&bytes[..missing.min(bytes.len())]);
@@ -107,13 +123,6 @@ impl Reading {
         let known_to = self.next_record().unwrap_or(self.reader.scanned_to());
         self.reader.push(&bytes[skipped as usize..]);
         self.note_growth(known_to);
-        let records = self
-            .accounts
-            .iter_mut()
-            .map(|account| account.count(&self.reader))
-            .sum();
-        self.release();
-        records
     }
 
     /// Offset behind the records that are known before more bytes come: an open record is known.
@@ -197,7 +206,7 @@ impl Reading {
 
     /// Counts what is undecided as if nothing followed. `is_finished` makes a last line without end a line; with
     /// `unfinished`, one that has waited until that time is a loss in windows that end before it.
-    pub(super) fn count_tail(&mut self, is_finished: bool, settled_before_ns: impl Fn(&Account) -> i64) {
+    pub(super) fn count_tail(&mut self, is_finished: bool, settled_before_ns: impl Fn(&Account) -> i64, cpu: CpuClock) {
         self.reader.shrink();
         let has_half_line = self.reader.has_half_line();
         let mut tail = self.reader.tail();
@@ -208,7 +217,8 @@ impl Reading {
         }
         for account in &mut self.accounts {
             let unfinished = (has_half_line && !is_finished).then(|| settled_before_ns(account));
-            account.count_tail(&tail, unfinished);
+            let ((), own_ns) = timed(cpu, || account.count_tail(&tail, unfinished));
+            account.spent.cpu_ns += own_ns;
         }
     }
 

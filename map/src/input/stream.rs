@@ -7,6 +7,8 @@ use super::listing::Listing;
 use super::missed::Told;
 use super::proof::{Asked, Condition, DelayLearner, Overlay, Proved, Reach, is_ahead, is_behind, prove, verdicts};
 use super::pull::{BARREN_BYTES, Pull, Refused, Restless, Stop};
+use super::suspension::{self, Suspension};
+use super::usage::{CpuClock, Usage, timed};
 use super::{InputKey, Port, Pulled, Purpose, Subscription};
 use crate::protocol::{Cell, CellVersion, HostReport, KeptLife, KeptProfile, PROFILES_MAX, TaskId};
 use crate::verdict::{HostState, VerdictRun};
@@ -14,6 +16,7 @@ use agent::profile::StampZone;
 use configs::monitor::Absent;
 use logline::stamp::Zone;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Verdicts are repeated for so long: longer than a window is worth repairing by default.
 const TOLD_NS: i64 = 24 * 3600 * 1_000_000_000;
@@ -21,6 +24,10 @@ const TOLD_NS: i64 = 24 * 3600 * 1_000_000_000;
 pub(super) struct Subscribed {
     pub(super) subscription: Subscription,
     pub(super) proved: Proved,
+    /// Stretches that are not counted, as they were begun here.
+    pub(super) suspended: Arc<[Suspension]>,
+    /// What it cost since that was asked last, beside its accounts' counting.
+    spent: Usage,
     told: Vec<VerdictRun>,
     /// Generations whose profile is known to whoever asks, and what was told of them.
     told_profiles: BTreeMap<u64, (u32, Option<KeptLife>)>,
@@ -30,10 +37,17 @@ impl Subscribed {
     pub(super) fn new(subscription: Subscription) -> Self {
         Self {
             proved: Proved::nothing(subscription.from_ns),
+            suspended: Arc::clone(&subscription.suspended),
             subscription,
+            spent: Usage::default(),
             told: Vec::new(),
             told_profiles: BTreeMap::new(),
         }
+    }
+
+    /// What is known to whoever asks.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &KeptProfile> {
+        self.subscription.profiles.iter()
     }
 
     /// What was learned and is not known to whoever asks.
@@ -53,6 +67,26 @@ impl Subscribed {
             self.told_profiles.retain(|key, _| is_there(*key));
         }
         news
+    }
+
+    /// Takes what a snapshot proved.
+    fn prove(&mut self, proved: Proved) {
+        let before_ns = self.proved.provisional_ns;
+        self.proved = proved.or(self.proved);
+        let advanced_ns = self.proved.provisional_ns.saturating_sub(before_ns);
+        self.spent.advanced_ns += u64::try_from(advanced_ns).unwrap_or(0);
+    }
+
+    /// Takes which stretches are not to be counted; whether that is news.
+    fn suspend(&mut self, asked: &Arc<[Suspension]>) -> bool {
+        if self.subscription.suspended == *asked {
+            return false;
+        }
+        self.subscription.suspended = Arc::clone(asked);
+        // Windows that start before this were said to be ok, or may have been.
+        let proved_ns = align(self.proved.provisional_ns, self.length_ns());
+        self.suspended = suspension::begun(asked, &self.suspended, proved_ns);
+        true
     }
 
     fn length_ns(&self) -> i64 {
@@ -173,7 +207,8 @@ impl Stream {
             self.generations.bound_losses(t_ns.saturating_sub(TOLD_NS));
         }
         // Also where a pull broke off: what it committed must not stand in a scratch of before as well.
-        self.count_tails(self.last_t_ns.unwrap_or(t_ns));
+        let cpu = port.cpu_clock();
+        self.count_tails(self.last_t_ns.unwrap_or(t_ns), cpu);
         self.note_ahead(t_ns);
         let is_unread = self.generations.all.iter().any(|generation| !generation.is_through);
         pulled.unread |= !is_new || is_unread || self.generations.is_any_pending();
@@ -181,10 +216,27 @@ impl Stream {
             .clone()
             .map(|(state, detail)| (state, detail.unwrap_or_default()));
         for index in 0..self.subscribed.len() {
-            let report = self.report(index, t_ns, is_new, condition.as_ref());
+            let (report, told_ns) = timed(cpu, || self.report(index, t_ns, is_new, condition.as_ref()));
+            self.subscribed[index].spent.cpu_ns += told_ns;
             pulled
                 .reports
                 .extend(report.map(|report| (self.subscribed[index].subscription.id.clone(), report)));
+        }
+    }
+
+    /// What all that cost since this was asked last.
+    pub(super) fn take_usage(&mut self, usage: &mut BTreeMap<TaskId, Usage>) {
+        let accounts = self
+            .generations
+            .any_readings_mut()
+            .flat_map(|reading| &mut reading.accounts);
+        let spent = accounts.map(|account| (account.id.clone(), std::mem::take(&mut account.spent)));
+        for (id, spent) in spent.filter(|(_, spent)| *spent != Usage::default()) {
+            usage.entry(id).or_default().add(spent);
+        }
+        for subscribed in &mut self.subscribed {
+            let spent = std::mem::take(&mut subscribed.spent);
+            usage.entry(subscribed.subscription.id.clone()).or_default().add(spent);
         }
     }
 
@@ -327,7 +379,7 @@ impl Stream {
     }
 
     /// Counts the undecided ends of all generations as they are now.
-    fn count_tails(&mut self, t_ns: i64) {
+    fn count_tails(&mut self, t_ns: i64, cpu: CpuClock) {
         let stream_delay_ns = self.delay_ns(None, t_ns);
         let delays: Vec<(TaskId, i64)> = (self.subscribed.iter())
             .map(|subscribed| {
@@ -344,7 +396,7 @@ impl Stream {
         for generation in &mut self.generations.all {
             let is_finished = generation.is_finished(t_ns, stream_delay_ns);
             if let Some(reading) = generation.reading_mut() {
-                reading.count_tail(is_finished, settled_before_ns);
+                reading.count_tail(is_finished, settled_before_ns, cpu);
                 reading
                     .accounts
                     .iter_mut()
@@ -352,7 +404,7 @@ impl Stream {
             }
         }
         for orphan in &mut self.generations.orphans {
-            orphan.reading.count_tail(true, settled_before_ns);
+            orphan.reading.count_tail(true, settled_before_ns, cpu);
             orphan
                 .reading
                 .accounts
@@ -369,7 +421,7 @@ impl Stream {
         let condition = self.condition_of(subscribed, condition);
         if is_new && condition.is_none() {
             let proved = prove(t_ns, grace_ns, delay_ns, self.reaches(&id));
-            self.subscribed[index].proved = proved.or(self.subscribed[index].proved);
+            self.subscribed[index].prove(proved);
         }
         let subscribed = &self.subscribed[index];
         let length_ns = subscribed.length_ns();
@@ -397,6 +449,7 @@ impl Stream {
             condition.as_ref().map(|it| (it, upto_ns)),
             &overlays,
         );
+        let told = suspension::lay_over(told, &subscribed.suspended);
         let (cells, profile_version) = self.cells(index, length_ns);
         let (over, first_asked_ns) = (self.over(), self.first_asked_ns());
         let generations = self.generations.told(t_ns, self.delay_ns(None, t_ns), first_asked_ns);
@@ -517,6 +570,7 @@ impl Stream {
             old.subscription.profiles = new.profiles.clone();
             old.told_profiles.clear();
         }
+        let suspended = old.suspend(&new.suspended).then(|| Arc::clone(&old.suspended));
         let old = &mut old.subscription;
         old.epoch = new.epoch;
         old.until_ns = new.until_ns;
@@ -527,6 +581,9 @@ impl Stream {
             .filter_map(|reading| reading.account_mut(&new.id))
         {
             account.ask_until(until_ns);
+            if let Some(suspended) = &suspended {
+                account.leave_out(suspended);
+            }
         }
         true
     }

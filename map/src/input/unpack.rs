@@ -6,8 +6,9 @@
 use super::archive::{Hurdle, State};
 use super::generation::Moment;
 use super::inflating::{Inflating, Seen, Target};
+use super::known::key_of;
 use super::learn::Learned;
-use super::pull::{BARREN_BYTES, Pull, SAMPLES_MAX, Stop, apart, whole_lines};
+use super::pull::{BARREN_BYTES, Pull, SAMPLES_MAX, Stop, whole_lines};
 use super::reading::Reading;
 use super::stream::Stream;
 use super::{InputKey, Port};
@@ -192,7 +193,7 @@ impl Stream {
                 None => return Ok(None),
             }
         }
-        let Some(records) = work.count() else {
+        let Some(records) = work.count(pull.port.cpu_clock()) else {
             return Ok(Some(Slice::Apart));
         };
         pull.pulled.records += records;
@@ -231,6 +232,8 @@ impl Stream {
             match Learned::from_sample(&sample[lines.clone()], (from + lines.start) as u64, &known) {
                 Ok(mut learned) => {
                     learned.looked_at(end as u64);
+                    let (file, head) = (self.generations.all[index].listed.identity, &work.chunk[..]);
+                    learned.key = key_of(&self.known_of(learned.key), learned.key, (file, head), true);
                     let size = work.chunk.len() as u64;
                     let kept = self.kept(&learned, sample, size, key, &known);
                     let inherited = self.inherited.iter().find(|inherited| inherited.key == learned.key);
@@ -316,9 +319,9 @@ impl Stream {
     /// Counts a generation in its own right.
     fn count_apart(&mut self, index: usize, work: &mut Inflating, mut learned: Learned, likened: Likened) {
         let listed = &self.generations.all[index].listed;
-        if matches!(likened, Likened::Apart) {
-            learned.key = apart(learned.key, listed.identity);
-        }
+        let known = self.known_of(learned.content_key);
+        let is_alone = !matches!(likened, Likened::Apart);
+        learned.key = key_of(&known, learned.content_key, (listed.identity, &work.chunk), is_alone);
         let mut reading = Reading::new(learned, 0);
         for subscribed in &self.subscribed {
             let account = self.refused.track(subscribed, &reading, &listed.family);

@@ -13,7 +13,7 @@ use crate::input::{Pulled, Subscription};
 use crate::protocol::{HostReport, TaskId};
 use crate::verdict::{HostState, Stage};
 use lika::actor::{Actor, Context, Failure, Handler, Message, Options, ProgressHandle, RestartLimit};
-use lika::seam::Backoff;
+use lika::seam::{Backoff, Monotonic};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,6 +36,8 @@ const RESTART_BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(200),
     longest: Duration::from_secs(10),
 };
+/// A first pull is taken to have come so long after the one before: what it costs is spread over the time that it is of.
+const FIRST_PULL: Duration = Duration::from_secs(1);
 /// How an agent that was connected to and gave no answer is asked again.
 const RETRY: Backoff = Backoff {
     first: Duration::from_millis(500),
@@ -112,6 +114,8 @@ pub(super) struct SourceActor {
     turn: u64,
     failures: u32,
     health: Health,
+    /// When the pull before ended.
+    pulled: Option<Monotonic>,
     state: SourceState,
 }
 
@@ -128,6 +132,7 @@ impl SourceActor {
             turn: 0,
             failures: 0,
             health: Health::Good,
+            pulled: None,
             state: SourceState::default(),
             node,
             shared,
@@ -215,8 +220,14 @@ impl SourceActor {
         let began = clock.monotonic();
         self.port.begin();
         let mut pulled = self.source.pull(&mut self.port, now_ns).await;
-        let took = clock.monotonic().since(began);
-        self.node.counters.pulled(&pulled, took);
+        let ended = clock.monotonic();
+        self.node.counters.pulled(&pulled, ended.since(began));
+        let since = self
+            .pulled
+            .replace(ended)
+            .map_or(FIRST_PULL, |before| ended.since(before));
+        let elapsed_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        self.node.registry().charge(&pulled.usage, elapsed_ns, ended.as_nanos());
         if let Some(t_ns) = pulled.reports.iter().map(|(_, report)| report.t_ns).max()
             && t_ns > 0
             && pulled.trouble.is_none()
@@ -272,9 +283,10 @@ fn is_same(told: &Arc<Subscription>, wanted: &Arc<Subscription>) -> bool {
             epoch,
             from_ns,
             until_ns,
+            suspended,
             ..
         } = subscription;
-        (*epoch, *from_ns, *until_ns)
+        (*epoch, *from_ns, *until_ns, Arc::clone(suspended))
     };
     Arc::ptr_eq(told, wanted) || (fixed(told) == fixed(wanted) && told.labels == wanted.labels)
 }

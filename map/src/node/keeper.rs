@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often hosts that are listed twice are said to be, for the windows that have ended since.
-const DUPLICATES_INTERVAL: Duration = Duration::from_secs(1);
+/// How often budgets are judged, and hosts that are listed twice, or not read for their cost, are said to be so for the
+/// windows that have ended since.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is wanted has changed. One that waits covers all changes before it.
 pub(super) struct Nudge;
@@ -19,7 +20,7 @@ impl Message for Nudge {
     type Reply = ();
 }
 
-/// Look after hosts that are listed twice.
+/// Look at the clock.
 struct Tick;
 
 impl Message for Tick {
@@ -97,7 +98,7 @@ impl Actor for Keeper {
         for key in keys {
             self.follow(&key, context);
         }
-        context.send_later(DUPLICATES_INTERVAL, Tick);
+        context.send_later(TICK_INTERVAL, Tick);
         Ok(())
     }
 }
@@ -111,9 +112,14 @@ impl Handler<Nudge> for Keeper {
 
 impl Handler<Tick> for Keeper {
     async fn handle(&mut self, _tick: Tick, context: &mut Context<Self>) -> Result<(), Failure> {
-        let now_ns = self.node.config.clock.wall().0;
-        self.node.registry().fill_duplicates(now_ns);
-        context.send_later(DUPLICATES_INTERVAL, Tick);
+        let (clock, mut registry) = (&self.node.config.clock, self.node.registry());
+        let now_ns = clock.wall().0;
+        registry.judge_budgets(clock.monotonic().as_nanos(), now_ns);
+        registry.fill_duplicates(now_ns);
+        registry.fill_suspended(now_ns);
+        drop(registry);
+        self.follow_changes(context);
+        context.send_later(TICK_INTERVAL, Tick);
         Ok(())
     }
 }

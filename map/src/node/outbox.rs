@@ -292,6 +292,11 @@ impl Outbox {
         true
     }
 
+    /// What was said of a host's windows, acknowledged or not.
+    pub(super) fn verdicts(&self, host: &str) -> &[VerdictRun] {
+        self.hosts.get(host).map_or(&[], |host| &host.said.verdicts)
+    }
+
     /// The end of the windows that were spoken of, acknowledged or not.
     pub(super) fn said_to(&self, host: &str) -> Option<i64> {
         let said = &self.hosts.get(host)?.said;

@@ -6,7 +6,7 @@
 
 use super::Shared;
 use super::source::lock;
-use crate::input::{Port, PortError, Turn};
+use crate::input::{CpuClock, Port, PortError, Turn};
 use crate::protocol::{AGENTS_MAX, AgentSaid, AgentSeen};
 use crate::verdict::HostState;
 use agent::binding::{AgentProtocol, RangeProtocol};
@@ -296,6 +296,10 @@ impl AgentPort {
 }
 
 impl Port for AgentPort {
+    fn cpu_clock(&self) -> CpuClock {
+        lika::seam::thread_cpu_ns
+    }
+
     async fn ask(&mut self, body: RequestBody) -> Result<Answer, PortError> {
         let answer = self.link.unless_stopping(self.question(body)).await;
         self.note(answer)

@@ -3,6 +3,9 @@
 //! It is a plain value behind one lock, held for moments and never across an `await`. Actors are made from it and can
 //! be made again at any time; they only ever put results into it.
 
+mod suspending;
+
+use super::budget::Budget;
 use super::outbox::{HandedOut, Outbox};
 use super::source::{SourceKey, SourceShared, Wanted};
 use super::verdicts::{self, Missing};
@@ -14,6 +17,7 @@ use configs::monitor::Monitor;
 use mutant::Mutant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use suspending::{Reading, Suspended};
 use tokio::sync::Notify;
 
 /// Removed shards whose epoch is remembered, so that a Reduce which was replaced cannot install one again. A
@@ -49,6 +53,7 @@ struct HostPlace {
     input: InputTarget,
     key: SourceKey,
     standing: Standing,
+    suspended: Suspended,
 }
 
 struct TaskEntry {
@@ -83,6 +88,7 @@ impl TaskEntry {
             proved_ns: place.input.proved_ns,
             until_ns: self.until_ns,
             profiles: place.input.profiles.as_slice().into(),
+            suspended: place.suspended.all(),
         }
     }
 
@@ -191,6 +197,10 @@ pub(super) struct Registry {
     pending_bytes: usize,
     /// Numbers given to interests so far.
     incarnations: u64,
+    /// What each version of a monitor may cost here, and does.
+    budgets: BTreeMap<(String, u64), Budget>,
+    /// Suspensions so far.
+    suspensions: u64,
 }
 
 /// A report for a shard, and for which of its incarnations it was made.
@@ -276,6 +286,7 @@ impl Registry {
                 && before.key == place.key
             {
                 place.input.from_ns = place.input.from_ns.min(before.input.from_ns);
+                place.suspended = before.suspended.clone();
             }
         }
         let before = std::mem::replace(&mut entry.hosts, places);
@@ -338,17 +349,22 @@ impl Registry {
             && let Some(task) = self.tasks.get(id)
             && let Some(place) = task.hosts.get(host)
         {
-            let subscription = task.subscription(id, place);
-            let before = wanted.get(id).filter(|before| before.subscription.host == *host);
-            let stays = before.filter(|before| subscription.from_ns >= before.subscription.from_ns);
-            let resume_ns = stays.map_or(subscription.from_ns, |before| before.resume_ns);
-            self.incarnations += 1;
-            let wants = Wanted {
-                incarnation: before.map_or(self.incarnations, |before| before.incarnation),
-                subscription: Arc::new(subscription),
-                resume_ns,
-            };
-            wanted.insert(id.clone(), wants);
+            match place.suspended.reading() {
+                Reading::Ended => drop(wanted.remove(id)),
+                Reading::Wanted { not_before_ns } => {
+                    let subscription = task.subscription(id, place);
+                    let before = wanted.get(id).filter(|before| before.subscription.host == *host);
+                    let stays = before.filter(|before| subscription.from_ns >= before.subscription.from_ns);
+                    let resume_ns = stays.map_or(subscription.from_ns.max(not_before_ns), |before| before.resume_ns);
+                    self.incarnations += 1;
+                    let wants = Wanted {
+                        incarnation: before.map_or(self.incarnations, |before| before.incarnation),
+                        subscription: Arc::new(subscription),
+                        resume_ns,
+                    };
+                    wanted.insert(id.clone(), wants);
+                }
+            }
         }
         let is_idle = wanted.is_empty();
         drop(wanted);
@@ -378,6 +394,10 @@ impl Registry {
     fn forget(&mut self, id: &TaskId) {
         self.replace_hosts(id, BTreeMap::new());
         self.tasks.remove(id);
+        let is_same = |other: &TaskId| (&other.monitor, other.version) == (&id.monitor, id.version);
+        if !self.tasks.keys().any(is_same) {
+            self.budgets.remove(&(id.monitor.clone(), id.version));
+        }
     }
 
     /// Begins to collect: takes the acknowledgement, and makes older requests end. Gives the request's number, and what
@@ -463,9 +483,14 @@ impl Registry {
             if !report.profiles.is_empty() {
                 task.learn(source, &id, &report);
             }
+            let host = report.host.clone();
             task.outbox.absorb(report);
+            let is_over = task.note_suspended(&host);
             self.pending_bytes = self.pending_bytes + task.outbox.held_bytes() - held;
             task.news.notify_waiters();
+            if is_over {
+                self.settle(&claim_key(&source.key, &id));
+            }
         }
     }
 
@@ -581,6 +606,7 @@ fn place(input: InputTarget, compiled: &Compiled) -> HostPlace {
         input,
         key,
         standing: Standing::Counted,
+        suspended: Suspended::default(),
     }
 }
 

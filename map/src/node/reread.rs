@@ -81,6 +81,8 @@ async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> R
         from_ns: windows.from_ns,
         proved_ns: windows.from_ns,
         until_ns: Some(windows.to_ns),
+        // Somebody ordered it.
+        suspended: Arc::default(),
     };
     let bounds = (node.config.clock.wall().0, windows.terms);
     let inflations = Inflations::InTurn(Arc::clone(&node.reread_inflations));

@@ -89,8 +89,7 @@ pub(super) fn overlay(runs: &[VerdictRun], over: &VerdictRun) -> Vec<VerdictRun>
 pub(super) fn settled_to(runs: &[VerdictRun]) -> Option<i64> {
     let mut end = runs.first()?.from_ns;
     for run in runs {
-        let settled = run.stage == Stage::Settled && (run.state.is_ok() || run.state.is_for_good());
-        if run.from_ns != end || !settled {
+        if run.from_ns != end || run.stage != Stage::Settled || !run.state.settles() {
             break;
         }
         end = run.to_ns;

@@ -19,7 +19,7 @@ use logline::records::{RecordReader, Start};
 use logline::stamp::{Detection, FileStamps, Zone, learn};
 use logline::text::Form;
 use map::engine::{Counter, Input as EngineInput, Labels};
-use map::input::{Input, InputKey, Port, PortError, Purpose, Subscription, Terms, Turn, reread};
+use map::input::{Input, InputKey, Port, PortError, Purpose, Subscription, Suspension, Terms, Turn, reread};
 use map::partial::{Partial, WindowPartial};
 use map::plan::Plan;
 use map::protocol::{Cell, CellVersion, HostReport, KeptProfile, TaskId};
@@ -309,6 +309,19 @@ impl Scene {
         self.input = input;
     }
 
+    /// These stretches are not counted from now on.
+    pub fn suspend(&mut self, suspended: &[Suspension]) {
+        self.subscription.suspended = suspended.into();
+        self.input.subscribe(self.subscription.clone());
+    }
+
+    /// A new reader in the place of this one, which begins here; what the Reduce keeps, it keeps.
+    pub fn begin_again(&mut self, from_ns: i64) {
+        self.input.unsubscribe(&self.subscription.id);
+        (self.subscription.from_ns, self.subscription.proved_ns) = (from_ns, from_ns);
+        self.input.subscribe(self.subscription.clone());
+    }
+
     /// Whoever takes over next knows these profiles.
     pub fn know(&mut self, profiles: &[KeptProfile]) {
         self.subscription.profiles = profiles.into();
@@ -398,6 +411,7 @@ impl Scene {
             from_ns,
             proved_ns: from_ns,
             until_ns: Some(to_ns),
+            suspended: Arc::default(),
             ..self.subscription.clone()
         };
         let terms = Terms {
@@ -513,6 +527,7 @@ pub fn subscription(mql: &str, from_ns: i64) -> Subscription {
         proved_ns: from_ns,
         until_ns: None,
         profiles: Arc::default(),
+        suspended: Arc::default(),
     }
 }
 

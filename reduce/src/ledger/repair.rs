@@ -82,7 +82,7 @@ impl Ledger {
         let has_gap = |start_ns: i64, entry: &Entry| {
             let roll = self.inventory.at(start_ns);
             let states = hosts.iter().filter_map(|host| entry.proofs.at(roll?.place(host)?));
-            states.into_iter().any(|(state, _)| is_mendable(state))
+            states.into_iter().any(|(state, stage)| is_mendable(state, stage))
         };
         old.filter(|(start_ns, entry)| has_gap(**start_ns, entry))
             .map(|(start_ns, _)| *start_ns)
@@ -103,8 +103,8 @@ impl Ledger {
             if Some(roll.version) != entry.inventory_version {
                 continue;
             }
-            for (host, (state, _)) in roll.hosts.iter().zip(entry.proofs.states()) {
-                if is_mendable(state) {
+            for (host, (state, stage)) in roll.hosts.iter().zip(entry.proofs.states()) {
+                if is_mendable(state, stage) {
                     starts_of
                         .entry(&host.host)
                         .or_insert((host, Vec::new()))

@@ -4,7 +4,7 @@ use super::{Entry, Ledger};
 use crate::timeline::{Said, Source, is_loss};
 use crate::window::{Taken, is_withdrawal};
 use map::protocol::{Cell, HostReport};
-use map::verdict::{HostState, VerdictRun};
+use map::verdict::{HostState, Stage, VerdictRun};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -164,7 +164,9 @@ fn is_in_order(runs: &[VerdictRun]) -> bool {
     ordered && runs.iter().all(|run| run.from_ns < run.to_ns)
 }
 
-/// Whether a state may be mended by reading again.
-pub(super) fn is_mendable(state: HostState) -> bool {
-    !state.is_ok() && !state.is_for_good() && state != HostState::Open
+/// Whether a state may be mended by reading again. What is settled is not: not even where it was suspended for its
+/// cost, since that would cost again what was to be saved.
+pub(super) fn is_mendable(state: HostState, stage: Option<Stage>) -> bool {
+    let is_settled = state.settles() && stage == Some(Stage::Settled);
+    !state.is_ok() && !state.is_for_good() && !is_settled && state != HostState::Open
 }

@@ -390,7 +390,7 @@ impl Judge<'_> {
 
     /// Whether nothing more is expected of a host.
     fn is_at_rest(&self, host: &str, verdict: &Verdict) -> bool {
-        let is_settled = verdict.state.is_ok() && verdict.stage == Some(Stage::Settled);
+        let is_settled = verdict.state.settles() && verdict.stage == Some(Stage::Settled);
         is_settled || verdict.state.is_for_good() || self.is_gone(host)
     }
 

@@ -60,6 +60,8 @@ fn monitor_state(name: &str) -> MonitorState {
             missing: BTreeMap::from([(HostState::Timeout, 1)]),
         }],
         troubles: vec!["something".to_owned()],
+        cpu_us_per_s: 12_300,
+        bytes_per_s: 1 << 20,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is kept of what was learned stands for the same.
 
 use super::*;
+use agent::content::fingerprint_of;
 use proptest::prelude::*;
 
 /// 2026-11-23T12:00:00Z
@@ -69,7 +70,7 @@ proptest! {
         let mut learned = Learned::from_sample(&sample, 0, &known).expect("stamps");
         let is_appended = learned.append(&more, sample.len() as u64, &known);
         prop_assert_eq!(learned.appended, u32::from(is_appended));
-        let kept = learned.to_kept(FILE, None);
+        let kept = learned.to_kept(FILE, fingerprint_of(&[]), None);
         let bytes = rmp_serde::to_vec_named(&kept).expect("encodes");
         let kept: KeptProfile = rmp_serde::from_slice(&bytes).expect("decodes");
         // The file has grown since, and was written later.
@@ -77,7 +78,7 @@ proptest! {
         let later = Circumstances { written_seconds: WRITTEN_S + 40_000_000, ..known };
         let back = Learned::from_kept(&kept, &whole, 0, &later).expect("is believed");
         prop_assert!(back.reads_like(&learned));
-        prop_assert_eq!(back.to_kept(FILE, None), kept);
+        prop_assert_eq!(back.to_kept(FILE, fingerprint_of(&[]), None), kept);
         prop_assert_eq!(back.version(), learned.version());
         prop_assert_eq!(read(&back, &whole), read(&learned, &whole));
         prop_assert!(read(&back, &whole).iter().any(Option::is_some));
@@ -91,7 +92,7 @@ fn a_profile_of_other_overrides_or_of_no_zone_is_not_believed() {
     let is_believed = |kept: &Circumstances, now: &Circumstances| {
         let kept = Learned::from_sample(&sample, 0, kept)
             .expect("stamps")
-            .to_kept(FILE, None);
+            .to_kept(FILE, fingerprint_of(&[]), None);
         Learned::from_kept(&kept, &sample, 0, now).is_some()
     };
     let given = known(Some(FORMATS[1]), StampZone::Host);
@@ -102,6 +103,6 @@ fn a_profile_of_other_overrides_or_of_no_zone_is_not_believed() {
     assert!(is_believed(&unnamed, &host) && !is_believed(&host, &unnamed));
     let kept = Learned::from_sample(&sample, 0, &host)
         .expect("stamps")
-        .to_kept(FILE, None);
+        .to_kept(FILE, fingerprint_of(&[]), None);
     assert!(Learned::from_kept(&kept, b"no stamp\n", 0, &host).is_none());
 }

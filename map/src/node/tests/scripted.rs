@@ -396,3 +396,100 @@ fn windows_are_read_anew_apart_from_the_stream() {
         scene.stop().await;
     });
 }
+
+/// A monitor that may take 50 ms/s of CPU.
+fn limited(monitor: &str, log: &str) -> ShardTask {
+    let mut task = task(monitor, log, &[("h1", "a:1")]);
+    let Definition::Yaml(text) = &mut task.definition else {
+        unreachable!("it is written so")
+    };
+    text.push_str("limits: { cpu: 50ms/s }\n");
+    task
+}
+
+/// As a steady source, but nothing is counted of what is suspended; each monitor costs so many milliseconds a pull.
+fn costly(subscriptions: &Subscriptions, now_ns: i64, cost_ms: impl Fn(&TaskId) -> u64) -> Pulled {
+    let mut pulled = steady(subscriptions, now_ns);
+    for (id, report) in &mut pulled.reports {
+        let from_ns = subscriptions[id]
+            .suspended
+            .last()
+            .map(|last| (last.from_ns, last.to_ns));
+        if let Some((from_ns, _)) = from_ns.filter(|(from_ns, to_ns)| (*from_ns..*to_ns).contains(&(now_ns - SECOND))) {
+            report.cells.retain(|cell| cell.window_ns < from_ns);
+            let run = &mut report.verdicts[0];
+            run.to_ns = run.to_ns.min(from_ns);
+        }
+    }
+    for id in subscriptions.keys() {
+        let used = crate::input::Usage {
+            cpu_ns: cost_ms(id) * 1_000_000,
+            ..crate::input::Usage::default()
+        };
+        pulled.usage.insert(id.clone(), used);
+    }
+    pulled
+}
+
+#[test]
+fn a_monitor_that_costs_too_much_is_suspended_and_tried_again_and_others_are_not() {
+    run(async {
+        let scene = Scene::new(Limits::default()).await;
+        let dear_ms = Rc::new(Shared::new(10));
+        let cost_ms = Rc::clone(&dear_ms);
+        play("/scripted/a", move |subscriptions, now_ns| {
+            let cost = |id: &TaskId| if id.monitor == "dear" { cost_ms.get() } else { 10 };
+            costly(subscriptions, now_ns, cost)
+        });
+        scene.install(limited("dear", "/scripted/a")).await;
+        scene.install(limited("cheap", "/scripted/a")).await;
+        let begun_ns = START_NS + 10 * SECOND;
+        scene
+            .until(&id("dear"), |heard| heard.state("h1", begun_ns) == Some(HostState::Ok))
+            .await;
+        dear_ms.set(80);
+        let is_suspended = |heard: &Heard| heard.detail(HostState::OverBudget).is_some();
+        let heard = scene.until(&id("dear"), is_suspended).await;
+        let why = heard.detail(HostState::OverBudget).expect("it is there");
+        assert!(why.starts_with("suspended for its cost: it took 8"), "{why}");
+        let run = heard.verdicts["h1"]
+            .iter()
+            .find(|run| run.state == HostState::OverBudget);
+        let run = run.expect("it is there").clone();
+        assert_eq!(run.stage, Stage::Settled);
+        // What was counted before stays, without a hole.
+        let before = heard.verdicts["h1"].iter().filter(|before| before.to_ns <= run.from_ns);
+        assert!(before.clone().all(|before| before.state == HostState::Ok));
+        assert_eq!(before.last().map(|last| last.to_ns), Some(run.from_ns));
+        let seen = scene.node.status().monitors;
+        assert_eq!(
+            (seen[0].monitor.as_str(), seen[0].suspended.as_deref()),
+            ("dear", Some(why))
+        );
+        assert_eq!((seen[1].monitor.as_str(), &seen[1].suspended), ("cheap", &None));
+        // Others are counted on; it is not even asked for.
+        let later_ns = run.from_ns + 60 * SECOND;
+        let others = scene
+            .until(&id("cheap"), |heard| heard.state("h1", later_ns) == Some(HostState::Ok))
+            .await;
+        assert_eq!(others.detail(HostState::OverBudget), None);
+        assert_eq!(scene.node.status().inputs_unshared, 1);
+        // Its cause has gone: it is counted again, and what was left out stays so.
+        dear_ms.set(10);
+        scene.clock.sleep(Duration::from_secs(320)).await;
+        let healed_ns = run.from_ns + 400 * SECOND;
+        let heard = scene
+            .until(&id("dear"), |heard| heard.state("h1", healed_ns) == Some(HostState::Ok))
+            .await;
+        let runs = &heard.verdicts["h1"];
+        assert!(runs.windows(2).all(|pair| pair[0].to_ns == pair[1].from_ns), "{runs:?}");
+        let left_out = runs
+            .iter()
+            .find(|run| run.state == HostState::OverBudget)
+            .expect("it is kept");
+        let seconds = (left_out.to_ns - left_out.from_ns) / SECOND;
+        assert!((298..305).contains(&seconds), "{seconds}");
+        assert_eq!(scene.node.status().monitors[0].suspended, None);
+        scene.stop().await;
+    });
+}

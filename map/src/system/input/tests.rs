@@ -78,6 +78,7 @@ fn subscription(monitor: &str, from_ns: i64) -> Subscription {
         proved_ns: from_ns,
         until_ns: None,
         profiles: Arc::default(),
+        suspended: Arc::default(),
     }
 }
 

@@ -1,0 +1,251 @@
+//! Monitors that cost more than they may: what pulls cost, who is suspended for it, and from where he is counted again.
+//!
+//! A suspension begins with the window that is under way. Each log is read on until all windows before are settled,
+//! since what was said of them must stay true; then it is not read for that monitor at all. When its time has come, a
+//! new reader begins with the next window.
+
+use super::{HostPlace, Missing, Registry, TaskEntry, claim_key};
+use crate::input::{Suspension, Usage};
+use crate::node::budget::{Budget, Ruling};
+use crate::node::verdicts;
+use crate::protocol::{MONITORS_SEEN_MAX, MonitorSeen, TaskId};
+use crate::verdict::{HostState, Stage};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Suspensions of a host that are remembered: a reader that begins anew some minutes back passes over them. What is
+/// forgotten would be counted, as if it had been ordered.
+const KEPT_MAX: usize = 8;
+
+/// Stretches of time that are not counted of one host.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Suspended {
+    all: Vec<Suspension>,
+    /// Whether everything before the last one is settled, and nothing is read any more while it lasts.
+    is_over: bool,
+    /// A reader that begins reads no window before this.
+    not_before_ns: Option<i64>,
+}
+
+/// Whether a log is read for a monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// By whoever begins, from this on at the earliest.
+    Wanted { not_before_ns: i64 },
+    /// Not for now.
+    Ended,
+}
+
+impl Suspended {
+    /// All that a reader must know of.
+    pub(super) fn all(&self) -> Arc<[Suspension]> {
+        self.all.as_slice().into()
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        match self.is_over {
+            true => Reading::Ended,
+            false => Reading::Wanted {
+                not_before_ns: self.not_before_ns.unwrap_or(i64::MIN),
+            },
+        }
+    }
+
+    /// The one that lasts.
+    fn lasting(&self) -> Option<&Suspension> {
+        self.all.last().filter(|last| last.to_ns == i64::MAX)
+    }
+
+    fn begin(&mut self, suspension: Suspension) {
+        if self.all.len() >= KEPT_MAX {
+            self.all.remove(0);
+        }
+        self.all.push(suspension);
+        self.is_over = false;
+    }
+
+    /// Ends the one that lasts; windows that start at or behind this are counted.
+    fn end(&mut self, to_ns: i64) -> Option<Suspension> {
+        self.lasting()?;
+        let last = self.all.last_mut()?;
+        last.to_ns = to_ns.max(last.from_ns);
+        if std::mem::take(&mut self.is_over) {
+            self.not_before_ns = Some(last.to_ns);
+        }
+        Some(last.clone())
+    }
+}
+
+impl TaskEntry {
+    /// Looks at what was said of a host that is suspended: what was called ok goes on being counted, so the suspension
+    /// begins behind it. Whether all before it is settled now.
+    pub(super) fn note_suspended(&mut self, host: &str) -> bool {
+        let Some(HostPlace { suspended, .. }) = self.hosts.get_mut(host) else {
+            return false;
+        };
+        if suspended.is_over || suspended.lasting().is_none() {
+            return false;
+        }
+        let said = self.outbox.verdicts(host);
+        let ok_to_ns = said.iter().rev().find(|run| run.state.is_ok()).map(|run| run.to_ns);
+        let Some(last) = suspended.all.last_mut() else {
+            return false;
+        };
+        last.from_ns = last.from_ns.max(ok_to_ns.unwrap_or(i64::MIN));
+        suspended.is_over = verdicts::settled_to(said).is_some_and(|settled_ns| settled_ns >= last.from_ns);
+        suspended.is_over
+    }
+}
+
+fn over_budget(why: &str) -> Missing {
+    Missing {
+        state: HostState::OverBudget,
+        stage: Stage::Settled,
+        detail: why.to_owned(),
+    }
+}
+
+impl Registry {
+    /// Takes what a pull cost those who wanted it; `elapsed_ns` is the time since the pull before.
+    pub(in crate::node) fn charge(&mut self, usage: &BTreeMap<TaskId, Usage>, elapsed_ns: u64, now_ns: u64) {
+        for (id, used) in usage {
+            let Some(task) = self.tasks.get(id) else { continue };
+            let new = || Budget::new(&task.compiled.monitor.limits, task.compiled.plan.window_ns, now_ns);
+            let budget = self.budgets.entry((id.monitor.clone(), id.version)).or_insert_with(new);
+            budget.charge(used.spread(elapsed_ns));
+        }
+    }
+
+    /// Judges all budgets: suspends who costs too much, and has those counted again whose time has come. `now_ns` is
+    /// of the monotonic clock, `wall_ns` of the other.
+    pub(in crate::node) fn judge_budgets(&mut self, now_ns: u64, wall_ns: i64) {
+        let judged = self.budgets.iter_mut().filter_map(|(key, budget)| {
+            let ruling = budget.judge(now_ns)?;
+            Some((key.clone(), ruling))
+        });
+        for ((monitor, version), ruling) in judged.collect::<Vec<_>>() {
+            let is_of_it = |id: &&TaskId| id.monitor == monitor && id.version == version;
+            let ids: Vec<TaskId> = self.tasks.keys().filter(is_of_it).cloned().collect();
+            match ruling {
+                Ruling::Suspend(why) => {
+                    tracing::warn!(%monitor, version, "{why}");
+                    self.suspensions += 1;
+                    ids.iter().for_each(|id| self.suspend(id, wall_ns, &why));
+                }
+                Ruling::Resume => {
+                    tracing::info!(%monitor, version, "a suspended monitor is counted again");
+                    ids.iter().for_each(|id| self.resume(id, wall_ns));
+                }
+            }
+        }
+    }
+
+    fn suspend(&mut self, id: &TaskId, wall_ns: i64, why: &str) {
+        let number = self.suspensions;
+        self.each_host(id, |task, host| {
+            let from_ns = verdicts::due_ns(wall_ns, task.compiled.plan.window_ns, 0);
+            if let Some(place) = task.hosts.get_mut(host) {
+                let why = Arc::from(why);
+                place.suspended.begin(Suspension {
+                    number,
+                    from_ns: from_ns.max(place.input.from_ns),
+                    to_ns: i64::MAX,
+                    why,
+                });
+            }
+            task.note_suspended(host);
+        });
+    }
+
+    fn resume(&mut self, id: &TaskId, wall_ns: i64) {
+        self.each_host(id, |task, host| {
+            let window_ns = task.compiled.plan.window_ns;
+            let next_ns = verdicts::due_ns(wall_ns, window_ns, 0).saturating_add(window_ns);
+            let Some(place) = task.hosts.get_mut(host) else { return };
+            let was_over = place.suspended.is_over;
+            let Some(ended) = place.suspended.end(next_ns) else {
+                return;
+            };
+            if was_over {
+                let until_ns = task.until_ns.unwrap_or(i64::MAX).min(ended.to_ns);
+                task.outbox
+                    .fill(host, (ended.from_ns, until_ns), &over_budget(&ended.why));
+            }
+        });
+        // A reader that was still at it goes on from before as a new one would, and counts what it has passed over.
+        self.begin_anew(id);
+    }
+
+    /// Has all readers of a shard begin anew.
+    fn begin_anew(&mut self, id: &TaskId) {
+        let Some(task) = self.tasks.get(id) else { return };
+        for place in task.hosts.values() {
+            let Some(source) = self.sources.get(&place.key) else {
+                continue;
+            };
+            let mut wanted = source.wanted();
+            if let Some(wanted) = wanted
+                .get_mut(id)
+                .filter(|wanted| wanted.subscription.host == place.input.target.host)
+            {
+                self.incarnations += 1;
+                wanted.incarnation = self.incarnations;
+                self.changed.insert(place.key.clone());
+            }
+        }
+    }
+
+    /// Changes each host of a shard, and who wants it.
+    fn each_host(&mut self, id: &TaskId, change: impl Fn(&mut TaskEntry, &str)) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let hosts: Vec<String> = task.hosts.keys().cloned().collect();
+        let held = task.outbox.held_bytes();
+        hosts.iter().for_each(|host| change(task, host));
+        self.pending_bytes = self.pending_bytes + task.outbox.held_bytes() - held;
+        task.news.notify_waiters();
+        let keys: Vec<_> = task.hosts.values().map(|place| claim_key(&place.key, id)).collect();
+        keys.iter().for_each(|key| self.settle(key));
+    }
+
+    /// Says of windows that have ended that they are not counted, where nobody reads the log.
+    pub(in crate::node) fn fill_suspended(&mut self, now_ns: i64) {
+        for task in self.tasks.values_mut() {
+            let suspended = task.hosts.iter().filter(|(_, place)| place.suspended.is_over);
+            let suspended = suspended.filter_map(|(host, place)| {
+                let why = over_budget(&place.suspended.lasting()?.why);
+                Some((host.clone(), why))
+            });
+            for (host, why) in suspended.collect::<Vec<_>>() {
+                task.fill(&host, now_ns, &why);
+            }
+        }
+    }
+
+    /// What monitors cost here: those that are suspended first, then the dearest.
+    pub(in crate::node) fn monitors_seen(&self) -> Vec<MonitorSeen> {
+        let mut seen: Vec<MonitorSeen> = Vec::with_capacity(self.budgets.len());
+        for ((monitor, version), budget) in &self.budgets {
+            let mut tasks = self
+                .tasks
+                .iter()
+                .filter(|(id, _)| (&id.monitor, id.version) == (monitor, *version));
+            let lasting = tasks.find_map(|(_, task)| task.hosts.values().find_map(|place| place.suspended.lasting()));
+            let rate = budget.rate();
+            seen.push(MonitorSeen {
+                monitor: monitor.clone(),
+                version: *version,
+                cpu_us_per_s: rate.cpu_us,
+                bytes_per_s: rate.bytes,
+                suspended: lasting.map(|suspension| suspension.why.to_string()),
+            });
+        }
+        let rank = |one: &MonitorSeen| (one.suspended.is_none(), std::cmp::Reverse(one.cpu_us_per_s));
+        seen.sort_by(|one, other| {
+            rank(one)
+                .cmp(&rank(other))
+                .then_with(|| one.monitor.cmp(&other.monitor))
+        });
+        seen.truncate(MONITORS_SEEN_MAX);
+        seen
+    }
+}
