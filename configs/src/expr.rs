@@ -3,6 +3,7 @@
 //! One language serves `where`, `select` and the YAML fields of the same names. The tree keeps the place of every node
 //! in its source text, so that whoever finds a mistake later (a missing column, a sum of text) can still point at it.
 
+use crate::mql::check::walk;
 use std::ops::Range;
 
 /// A node of an expression with the byte range of its source text.
@@ -12,6 +13,15 @@ pub struct Expr {
     pub kind: ExprKind,
     /// Where it stands in the text it was read from, in bytes.
     pub span: Range<usize>,
+}
+
+/// Calls `visit` for every column that an expression names, aggregates' arguments and conditions included.
+pub fn visit_columns<'e>(expr: &'e Expr, visit: &mut impl FnMut(&'e Column)) {
+    walk(expr, &mut |node| {
+        if let ExprKind::Column(column) = &node.kind {
+            visit(column);
+        }
+    });
 }
 
 /// The kinds of expression nodes.

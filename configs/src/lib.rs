@@ -34,7 +34,7 @@ mod zone;
 pub use diagnostic::Diagnostic;
 pub use dir::{Loaded, load_node, load_path};
 pub use directory::{Directory, Placed, Wholeness};
-pub use mql::{parse_expr, parse_mql, parse_query, parse_question};
+pub use mql::{check_narrowing, parse_condition, parse_expr, parse_local, parse_mql, parse_query, parse_question};
 pub use nearest::nearest;
 pub use source::Source;
 pub use targets::{AppHosts, Targets};

@@ -4,14 +4,15 @@
 //! monitor; so everything keeps the place where it was written. A question about raw logs is a monitor for one time: it
 //! has the monitor and its definition, and what to do with what that counts.
 
-use crate::expr::Expr;
+use crate::expr::{Aggregate, BinaryOp, Expr, ExprKind, Function};
 use crate::monitor::{GroupColumn, Monitor, Output, TimeRange};
+use crate::mql::check::column_name;
 use std::ops::Range;
 
 /// Records that a question about records answers if it has no `limit`: some screens full.
 pub const RECORDS_DEFAULT: usize = 100;
-/// Most records of one answer: they are looked at by people, and each may be a mebibyte long.
-pub const RECORDS_MAX: usize = 10_000;
+/// Most records of one answer: people look at them, one by one, and every host sends as many.
+pub const RECORDS_MAX: usize = 1_000;
 /// Most sources of one question: the monitor now, and some times before. Each is read for itself.
 pub const PARTS_MAX: usize = 4;
 
@@ -24,6 +25,15 @@ pub enum Question {
     Records(Box<RecordsQuery>),
     /// It reads the points that a monitor has stored.
     Stored(Box<Query>),
+}
+
+/// A question to files that are named beside it.
+#[derive(Debug, Clone)]
+pub enum Local {
+    /// What they count.
+    Monitor(Box<Monitor>),
+    /// Their records; the source is a log, perhaps without a path.
+    Records(Box<RecordsQuery>),
 }
 
 /// A question that counts in logs: `select … from log …`.
@@ -40,12 +50,97 @@ pub struct RawQuery {
 /// A question for records: `select * from log … where … limit 50`.
 #[derive(Debug, Clone)]
 pub struct RecordsQuery {
-    /// Which log of which app, and which records: a monitor that counts the records that are wanted, for one time.
-    pub monitor: Monitor,
-    /// The same monitor as a document that [`crate::load_str`] reads.
-    pub definition: String,
-    /// Most records that are wanted.
+    /// Whose records.
+    pub source: RecordsSource,
+    /// Most records that are wanted, at most [`RECORDS_MAX`].
     pub limit: usize,
+    /// Whether the earliest are wanted, or the latest.
+    pub direction: Direction,
+    /// The stretch of time.
+    pub range: TimeRange,
+}
+
+/// Whose records are wanted.
+#[derive(Debug, Clone)]
+pub enum RecordsSource {
+    /// Those of a log.
+    Log {
+        /// A monitor that counts the records that are wanted, for one time.
+        monitor: Box<Monitor>,
+        /// The same monitor as a document that [`crate::load_str`] reads.
+        definition: String,
+    },
+    /// Those that a monitor counts.
+    Monitor {
+        /// Its name.
+        name: Placed<String>,
+        /// Which of them: a condition over its group columns, and whatever else a condition of the monitor could name.
+        condition: Option<Expr>,
+    },
+}
+
+impl Monitor {
+    /// The monitor that counts those of this one's records that are wanted: it filters them further by a condition, in
+    /// which the names of its group columns mean those, and keeps nothing apart. Records are found, stamped and cut as
+    /// by this one, so that the same are late, lost, or counted.
+    pub fn of_records(self, condition: Option<&Expr>, window_ms: u64) -> Monitor {
+        let condition = condition.map(|condition| {
+            let mut condition = condition.clone();
+            name_groups(&mut condition, &self.group_by);
+            condition
+        });
+        let filter = match (self.filter, condition) {
+            (Some(filter), Some(condition)) => Some(Expr {
+                span: filter.span.clone(),
+                kind: ExprKind::Binary(BinaryOp::And, Box::new(filter), Box::new(condition)),
+            }),
+            (filter, condition) => filter.or(condition),
+        };
+        Monitor {
+            filter,
+            group_by: Vec::new(),
+            select: vec![records_output(0..0)],
+            window_ms,
+            ..self
+        }
+    }
+}
+
+/// What counts the records that are wanted.
+pub(crate) fn records_output(span: Range<usize>) -> Output {
+    let count = Aggregate {
+        function: Function::Count,
+        argument: None,
+        condition: None,
+    };
+    Output {
+        name: "records".to_owned(),
+        expr: Expr {
+            kind: ExprKind::Aggregate(Box::new(count)),
+            span,
+        },
+    }
+}
+
+/// Puts the columns that group in the place of their names.
+fn name_groups(expr: &mut Expr, groups: &[GroupColumn]) {
+    match &mut expr.kind {
+        ExprKind::Column(column) => {
+            let name = column_name(column);
+            if let Some(group) = groups.iter().find(|group| group.name == name) {
+                column.clone_from(&group.column);
+            }
+        }
+        ExprKind::Unary(_, operand) => name_groups(operand, groups),
+        ExprKind::Binary(_, left, right) => {
+            name_groups(left, groups);
+            name_groups(right, groups);
+        }
+        ExprKind::In { value, .. } | ExprKind::TextMatch { value, .. } | ExprKind::IsNull { value, .. } => {
+            name_groups(value, groups);
+        }
+        ExprKind::Text(_) | ExprKind::Number(_) | ExprKind::Bool(_) | ExprKind::Null | ExprKind::Aggregate(_) => {}
+    }
 }
 
 /// A question about stored points.

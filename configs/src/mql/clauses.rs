@@ -13,7 +13,7 @@ use crate::log_path::LogPath;
 use crate::monitor::{Absent, GroupColumn, Limits, Monitor, Output, TimeRange};
 use crate::nearest::nearest;
 use crate::parse_rule::{RuleForm, check_columns};
-use crate::query::{Fill, OrderKey, Question};
+use crate::query::{Fill, Local, OrderKey, Question};
 use crate::records;
 use crate::units::{DURATION_HINT, duration_ms, window_fault, window_hint};
 use crate::zone;
@@ -64,6 +64,8 @@ pub(super) struct Clauses {
     /// The stored points that are asked about.
     pub(super) sources: Vec<Source>,
     pub(super) log: Placed<String>,
+    /// The monitor whose log it is.
+    pub(super) log_of: Placed<String>,
     pub(super) records: Placed<Boundary>,
     pub(super) rule: Placed<RuleForm>,
     pub(super) filter: Option<Expr>,
@@ -93,8 +95,12 @@ pub(super) fn question(text: &str) -> Result<Question, Mistake> {
     if !clauses.sources.is_empty() {
         return stored::query(clauses).map(|query| Question::Stored(Box::new(query)));
     }
+    if let (Some((_, span)), None) = (&clauses.log_of, &clauses.star) {
+        let mistake = Mistake::new(span.clone(), "of a monitor's log, only the records can be asked for");
+        return Err(mistake.hint("write `select *`; what it counts are its points: select … from <monitor>"));
+    }
     match &clauses.star {
-        Some(star) if clauses.log.is_none() => {
+        Some(star) if clauses.log.is_none() && clauses.log_of.is_none() => {
             let mistake = Mistake::new(star.clone(), "everything of which monitor?");
             Err(mistake.hint("name it: select * from <monitor> since 30m"))
         }
@@ -103,12 +109,26 @@ pub(super) fn question(text: &str) -> Result<Question, Mistake> {
     }
 }
 
+/// Reads a query of files that are named beside it: a monitor, or a question for records.
+pub(super) fn local(text: &str) -> Result<Local, Mistake> {
+    let clauses = read(text)?;
+    if clauses.star.is_none() || !clauses.sources.is_empty() || clauses.log_of.is_some() {
+        return query(text).map(|monitor| Local::Monitor(Box::new(monitor)));
+    }
+    check_ranges(&clauses)?;
+    raw::records(clauses).map(|query| Local::Records(Box::new(query)))
+}
+
 /// Reads a query of a monitor and validates it.
 pub(super) fn query(text: &str) -> Result<Monitor, Mistake> {
     let clauses = read(text)?;
     if let Some(Source { span, .. }) = clauses.sources.first() {
         let mistake = not_in_a_monitor(span.clone(), &format!("from {}", &text[span.clone()]));
         return Err(mistake.hint("a monitor reads a log: from log '/var/log/x.log'"));
+    }
+    if let Some((_, span)) = clauses.log_of {
+        let mistake = Mistake::new(span, "a monitor names its log by the path");
+        return Err(mistake.hint("write such as: from log '/var/log/x.log'"));
     }
     shaping::refuse_in_a_monitor(&clauses)?;
     check_ranges(&clauses)?;
@@ -255,6 +275,10 @@ pub(super) fn put<T>(place: &mut Placed<T>, value: T, keyword: &str, span: Range
 /// `from log '…'`, `from <monitor>`, or `from <time> [to <time>]`.
 fn from(parser: &mut Parser, clauses: &mut Clauses, keyword: Range<usize>) -> Result<(), Mistake> {
     let token = parser.peek().clone();
+    if parser.is_word("log") && is_name_at_1(parser) {
+        parser.advance();
+        return log_of(parser, clauses);
+    }
     let text_follows = matches!(parser.peek_at(1).kind, TokenKind::Text(_) | TokenKind::QuotedName(..));
     if parser.is_word("log") && text_follows {
         parser.advance();
@@ -263,7 +287,11 @@ fn from(parser: &mut Parser, clauses: &mut Clauses, keyword: Range<usize>) -> Re
             let mistake = Mistake::new(token.span.end + 1..parser.last_end(), "a log's path is absolute");
             return Err(mistake.hint("begin it with /, as it is on the hosts"));
         }
-        return put(&mut clauses.log, log, "from log", keyword.start..parser.last_end());
+        let span = keyword.start..parser.last_end();
+        if clauses.log_of.is_some() {
+            return Err(Mistake::new(span, "`from log` is given twice").hint("keep one of them"));
+        }
+        return put(&mut clauses.log, log, "from log", span);
     }
     match token.kind {
         TokenKind::Time | TokenKind::Duration | TokenKind::Text(_) => {
@@ -285,6 +313,37 @@ fn from(parser: &mut Parser, clauses: &mut Clauses, keyword: Range<usize>) -> Re
         _ if parser.take_word("log") => Err(parser.unexpected("the log's path in single quotes")),
         _ => Err(parser.unexpected("`log '/path'` or a time after `from`")),
     }
+}
+
+/// Words that stand behind `from log` where its path was forgotten. Others are monitors' names there, `app` too.
+const BEHIND_A_LOG: [&str; 9] = [
+    "where", "filter", "from", "since", "parse", "group", "every", "order", "having",
+];
+
+/// Whether a monitor's name follows the next word: no path, and none of [`BEHIND_A_LOG`].
+fn is_name_at_1(parser: &Parser) -> bool {
+    let next = parser.peek_at(1);
+    match &next.kind {
+        TokenKind::QuotedName(name, _) => !name.starts_with('/'),
+        TokenKind::Word => !BEHIND_A_LOG.contains(&&*parser.text_of(next).to_ascii_lowercase()),
+        _ => false,
+    }
+}
+
+/// The monitor's name behind `from log`.
+fn log_of(parser: &mut Parser, clauses: &mut Clauses) -> Result<(), Mistake> {
+    let token = parser.peek().clone();
+    let (name, span) = match token.kind {
+        TokenKind::QuotedName(name, _) => {
+            parser.advance();
+            (name, token.span)
+        }
+        _ => dashed_name(parser),
+    };
+    if clauses.log.is_some() {
+        return Err(Mistake::new(span, "`from log` is given twice").hint("keep one of them"));
+    }
+    put(&mut clauses.log_of, name, "from log", span)
 }
 
 /// `m`, or `m, m offset 7d as last_week`.

@@ -27,8 +27,10 @@ mod tests_stored;
 
 use crate::diagnostic::{Diagnostic, Mistake};
 use crate::expr::{Column, Expr};
+use crate::log_path::LogPath;
 use crate::monitor::Monitor;
-use crate::query::{Query, Question};
+use crate::parse_rule::check_columns;
+use crate::query::{Local, Query, Question};
 pub(crate) use clauses::app_of;
 use parser::Parser;
 pub(crate) use parser::regex_fault;
@@ -59,6 +61,14 @@ pub fn parse_question(text: &str) -> Result<Question, Diagnostic> {
     clauses::question(text).map_err(|mistake| Diagnostic::in_text(None, text, mistake))
 }
 
+/// Reads a question to files that are named beside it: as [`parse_mql`], or for their records (`select * where …`).
+///
+/// # Errors
+/// As [`parse_mql`].
+pub fn parse_local(text: &str) -> Result<Local, Diagnostic> {
+    clauses::local(text).map_err(|mistake| Diagnostic::in_text(None, text, mistake))
+}
+
 /// Reads a question about stored points: `select <outputs>|* from <monitor> [where …] [group by …] [every …] …`.
 ///
 /// # Errors
@@ -67,8 +77,8 @@ pub fn parse_query(text: &str) -> Result<Query, Diagnostic> {
     let (message, hint) = match parse_question(text)? {
         Question::Stored(query) => return Ok(*query),
         Question::Records(_) => (
-            "records of logs cannot be asked for yet",
-            "count them: select count() from log …; those in files here are found by `grep`",
+            "this asks for the records of a log, and no stored points",
+            "ask a monitor's stored points: select … from <monitor>",
         ),
         Question::Raw(query) if query.monitor.log.is_some() => (
             "this asks a log, and no stored points",
@@ -81,6 +91,27 @@ pub fn parse_query(text: &str) -> Result<Query, Diagnostic> {
     };
     let mistake = Mistake::new(0..text.len(), message).hint(hint);
     Err(Diagnostic::in_text(None, text, mistake))
+}
+
+/// Reads a condition as it stands behind `where`.
+///
+/// # Errors
+/// As [`parse_expr`].
+pub fn parse_condition(text: &str) -> Result<Expr, Diagnostic> {
+    condition(text).map_err(|mistake| Diagnostic::in_text(None, text, mistake))
+}
+
+/// Refuses a condition on a monitor's records that looks like a slip of a column of its rule. Its expressions have
+/// their places in `text`.
+///
+/// # Errors
+/// The first slip, with what may have been meant.
+pub fn check_narrowing(text: &str, monitor: &Monitor, condition: &Expr) -> Result<(), Diagnostic> {
+    let Some(rule) = &monitor.parse else { return Ok(()) };
+    let path = monitor.log.as_deref().map(LogPath::parse).and_then(Result::ok);
+    let mut known = path.map(|path| path.names().to_vec()).unwrap_or_default();
+    known.extend(monitor.group_by.iter().map(|group| group.name.clone()));
+    check_columns(rule, &known, [condition], []).map_err(|mistake| Diagnostic::in_text(None, text, mistake))
 }
 
 /// Reads one expression of any kind, aggregates included.

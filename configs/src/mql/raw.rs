@@ -1,12 +1,13 @@
 //! Questions about logs themselves: what they count, or the records. Each is a monitor for one time, so that whoever
 //! runs it needs no second way of counting.
 
-use super::clauses::{Clauses, monitor};
+use super::clauses::{Clauses, Placed as Clause, monitor, range};
 use super::{print, shaping};
 use crate::diagnostic::Mistake;
-use crate::expr::{Aggregate, Expr, ExprKind, Function};
-use crate::monitor::Output;
-use crate::query::{RECORDS_DEFAULT, RECORDS_MAX, RawQuery, RecordsQuery};
+use crate::expr::{Column, ExprKind};
+use crate::query::{
+    Direction, OrderKey, Placed, RECORDS_DEFAULT, RECORDS_MAX, RawQuery, RecordsQuery, RecordsSource, records_output,
+};
 use std::ops::Range;
 
 /// A question that counts: `select count() from log '…' where … every 1m since 1h`.
@@ -35,38 +36,92 @@ pub(super) fn records(mut clauses: Clauses) -> Result<RecordsQuery, Mistake> {
         }
         limit => limit.map_or(RECORDS_DEFAULT, |(limit, _)| limit),
     };
+    let direction = direction(clauses.order_by.take())?;
     let span = clauses.star.take().unwrap_or_default();
-    let count = Aggregate {
-        function: Function::Count,
-        argument: None,
-        condition: None,
+    let source = match clauses.log_of.take() {
+        Some((name, span)) => {
+            refuse_of_a_monitor(&clauses)?;
+            RecordsSource::Monitor {
+                name: Placed { value: name, span },
+                condition: clauses.filter.take(),
+            }
+        }
+        None => {
+            clauses.outputs = vec![records_output(span)];
+            let form = clauses.rule.as_ref().map(|(form, _)| form.clone());
+            let (since, from_to) = (clauses.since.clone(), clauses.from_to.clone());
+            let monitor = monitor(clauses)?;
+            let definition = print::definition(&monitor, form.as_ref());
+            return Ok(RecordsQuery {
+                source: RecordsSource::Log {
+                    monitor: Box::new(monitor),
+                    definition,
+                },
+                limit,
+                direction,
+                range: range(since, from_to),
+            });
+        }
     };
-    clauses.outputs = vec![Output {
-        name: "records".to_owned(),
-        expr: Expr {
-            kind: ExprKind::Aggregate(Box::new(count)),
-            span,
-        },
-    }];
-    let form = clauses.rule.as_ref().map(|(form, _)| form.clone());
-    let monitor = monitor(clauses)?;
     Ok(RecordsQuery {
-        definition: print::definition(&monitor, form.as_ref()),
-        monitor,
+        source,
         limit,
+        direction,
+        range: range(clauses.since, clauses.from_to),
     })
 }
 
-/// Records are not grouped, and stand in the order of their log.
-fn refuse_aggregation(clauses: &Clauses) -> Result<(), Mistake> {
-    fn place<T>(clause: &Option<(T, Range<usize>)>) -> Option<Range<usize>> {
-        clause.as_ref().map(|(_, span)| span.clone())
+/// `order by time`, or `order by time desc`.
+fn direction(order_by: Clause<Vec<OrderKey>>) -> Result<Direction, Mistake> {
+    let Some((keys, span)) = order_by else {
+        return Ok(Direction::Ascending);
+    };
+    match keys.as_slice() {
+        [key] if key.expr.kind == ExprKind::Column(Column::Field("time".to_owned())) => Ok(key.direction),
+        _ => {
+            let span = keys.first().map_or(span, |key| key.expr.span.clone());
+            let mistake = Mistake::new(span, "records stand in the order of their times");
+            Err(mistake.hint("write order by time, or order by time desc for the latest first"))
+        }
     }
+}
+
+/// The place of a clause that is given.
+fn place<T>(clause: &Clause<T>) -> Option<Range<usize>> {
+    clause.as_ref().map(|(_, span)| span.clone())
+}
+
+/// How its records are found and cut the monitor says.
+fn refuse_of_a_monitor(clauses: &Clauses) -> Result<(), Mistake> {
+    let foreign = [
+        ("parse", place(&clauses.rule)),
+        ("records", place(&clauses.records)),
+        ("lateness", place(&clauses.lateness_ms)),
+        ("delay", place(&clauses.delay_ms)),
+        ("grace", place(&clauses.grace_ms)),
+        ("timezone", place(&clauses.timezone)),
+        ("timestamp", place(&clauses.timestamp)),
+        ("encoding", place(&clauses.encoding)),
+        ("app", place(&clauses.app)),
+    ];
+    match foreign.into_iter().find_map(|(name, span)| Some((name, span?))) {
+        None => Ok(()),
+        Some((name, span)) => {
+            let mistake = Mistake::new(
+                span,
+                format!("`{name}` is the monitor's: its records are asked for as it counts them"),
+            );
+            Err(mistake.hint("leave it out, or name the log itself: from log '/…'"))
+        }
+    }
+}
+
+/// Records are not grouped, and stand in the order of their times.
+fn refuse_aggregation(clauses: &Clauses) -> Result<(), Mistake> {
     let foreign = [
         ("group by", clauses.group_by.first().map(|(_, span)| span.clone())),
         ("every", place(&clauses.window_ms)),
         ("having", place(&clauses.having)),
-        ("order by", place(&clauses.order_by)),
         ("topk", place(&clauses.topk)),
         ("fill", place(&clauses.fill)),
         ("offset", place(&clauses.offset)),

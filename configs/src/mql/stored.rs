@@ -44,6 +44,7 @@ fn refuse_clauses_of_monitors(clauses: &Clauses) -> Result<(), Mistake> {
     }
     let foreign = [
         ("from log", place(&clauses.log)),
+        ("from log", place(&clauses.log_of)),
         ("records", place(&clauses.records)),
         ("parse", place(&clauses.rule)),
         ("lateness", place(&clauses.lateness_ms)),

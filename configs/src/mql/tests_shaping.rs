@@ -2,6 +2,7 @@
 
 use super::tests::{summary, tree};
 use super::*;
+use crate::query::{Direction, RECORDS_DEFAULT, RecordsSource};
 
 #[track_caller]
 fn check(text: &str, expected: &str) {
@@ -150,22 +151,31 @@ fn logs_are_asked_by_a_monitor_for_one_time() {
 #[test]
 fn records_are_asked_for() {
     let text = "select * from log '/logs/pay.log' parse json where level = 'ERROR' and app = 'shop' since 10m";
-    for (clause, limit) in [("", crate::query::RECORDS_DEFAULT), (" limit 50", 50)] {
+    for (clause, limit, direction) in [
+        ("", RECORDS_DEFAULT, Direction::Ascending),
+        (" limit 50", 50, Direction::Ascending),
+        (" order by time limit 1000", 1000, Direction::Ascending),
+        (" order by time desc limit 1", 1, Direction::Descending),
+    ] {
         let question = parse_question(&format!("{text}{clause}")).expect("a good question");
         let Question::Records(query) = question else {
             panic!("it asks for records")
         };
-        assert_eq!(query.limit, limit);
+        assert_eq!((query.limit, query.direction), (limit, direction));
+        assert_eq!(query.range.since.as_deref(), Some("10m"));
+        let RecordsSource::Log { monitor, definition } = &query.source else {
+            panic!("it names a log")
+        };
         assert_eq!(
-            query.monitor.filter.as_ref().map(tree).as_deref(),
+            monitor.filter.as_ref().map(tree).as_deref(),
             Some("(and (= level 'ERROR') (= @app 'shop'))")
         );
-        let documents = crate::load_str("it", &query.definition).expect("a good document");
-        let [crate::Document::Monitor(monitor)] = documents.as_slice() else {
+        let documents = crate::load_str("it", definition).expect("a good document");
+        let [crate::Document::Monitor(read)] = documents.as_slice() else {
             panic!("one monitor")
         };
-        let without_range = summary(&query.monitor).replace("Some(\"10m\")", "None");
-        assert_eq!(summary(monitor), without_range);
+        let without_range = summary(monitor).replace("Some(\"10m\")", "None");
+        assert_eq!(summary(read), without_range);
     }
     check_mistake(
         "select * from log '/x' group by host",
@@ -174,13 +184,110 @@ fn records_are_asked_for() {
     );
     check_mistake(
         "select * from log '/x' order by a",
-        "24: order: `order by` belongs to a question that computes values; `*` asks for the records (write what to \
-         compute instead of `*`: select count() from log …)",
+        "33: a: records stand in the order of their times (write order by time, or order by time desc for the latest \
+         first)",
     );
     check_mistake(
-        "select * from log '/x' limit 10001",
-        "30: 10001: more than 10000 records (to count so many, write count() instead of `*`)",
+        "select * from log '/x' limit 1001",
+        "30: 1001: more than 1000 records (to count so many, write count() instead of `*`)",
     );
     let diagnostic = parse_mql("select * from log '/x'").expect_err("no monitor");
     assert_eq!(diagnostic.message, "`select *` belongs to a question, not to a monitor");
+}
+
+#[test]
+fn records_of_a_monitor_are_asked_for() {
+    for (source, name) in [
+        ("log pay", "pay"),
+        ("log trade-center", "trade-center"),
+        ("log `my pay`", "my pay"),
+        ("log app", "app"),
+        ("log `where`", "where"),
+        ("log sunfire.1005_SM_13", "sunfire.1005_SM_13"),
+    ] {
+        let text = format!("select * from {source} where op = 'pay' and line contains 'x' from 10m to 5m limit 7");
+        let Question::Records(query) = parse_question(&text).expect("a good question") else {
+            panic!("it asks for records")
+        };
+        let RecordsSource::Monitor {
+            name: placed,
+            condition,
+        } = &query.source
+        else {
+            panic!("it names a monitor")
+        };
+        let condition = condition.as_ref().map(tree);
+        assert_eq!((placed.value.as_str(), query.limit), (name, 7));
+        assert_eq!(condition.as_deref(), Some("(and (= op 'pay') (contains LINE 'x'))"));
+        assert_eq!(query.range.to.as_deref(), Some("5m"));
+    }
+    // Stored points are asked for as ever.
+    let stored = parse_question("select * from pay where op = 'pay' limit 7").expect("a good question");
+    assert!(matches!(stored, Question::Stored(_)));
+    check_mistake(
+        "select * from log pay parse json",
+        "23: parse json: `parse` is the monitor's: its records are asked for as it counts them (leave it out, or name \
+         the log itself: from log '/…')",
+    );
+    check_mistake(
+        "select * from log where app = 'shop'",
+        "19: where: expected the log's path in single quotes, found `where`",
+    );
+    check_mistake(
+        "select count() from log pay",
+        "25: pay: of a monitor's log, only the records can be asked for (write `select *`; what it counts are its \
+         points: select … from <monitor>)",
+    );
+    check_mistake(
+        "select * from log pay from log '/x'",
+        "23: from log '/x': `from log` is given twice (keep one of them)",
+    );
+    let diagnostic = parse_mql("select count() from log pay").expect_err("no monitor");
+    assert_eq!(diagnostic.message, "a monitor names its log by the path");
+}
+
+/// What a monitor groups by is meant by the name that it has there; what it filters, it goes on to filter.
+#[test]
+fn a_monitors_records_are_narrowed_by_its_groups() {
+    let monitor = parse_mql(
+        "select sum(cost) as c from log '/x' parse logfmt where op <> 'ask' and label('kind') = 'web' group by \
+         field('path') as path, label('unit') as unit, zone every 5s lateness 3s",
+    );
+    let narrow = parse_condition("path = '/a' and unit in ('u', 'v') and zone is null and not (cost > 5)");
+    let narrowed = monitor.expect("a monitor").of_records(narrow.as_ref().ok(), 60_000);
+    assert_eq!(
+        narrowed.filter.as_ref().map(tree).as_deref(),
+        Some(
+            "(and (and (!= op 'ask') (= @kind 'web')) (and (and (and (= path '/a') (in @unit ['u' 'v'])) (null \
+             @zone)) (not (> cost 5))))"
+        )
+    );
+    assert_eq!((narrowed.window_ms, narrowed.lateness_ms), (60_000, Some(3_000)));
+    assert!(narrowed.group_by.is_empty() && narrowed.select.len() == 1);
+}
+
+#[test]
+fn a_slip_in_a_narrowing_condition_is_told() {
+    let monitor = parse_mql("select count() from log '/x' parse split('|', op, cost) group by op as what every 5s");
+    let monitor = monitor.expect("a monitor");
+    let text = "cots > 5 and what = 'a'";
+    let condition = parse_condition(text).expect("a condition");
+    let mistake = crate::check_narrowing(text, &monitor, &condition).expect_err("a slip");
+    assert_eq!(
+        (mistake.column, mistake.hint.as_deref()),
+        (1, Some("did you mean `cost`?"))
+    );
+    let text = "cost > 5 and what = 'a' and unit = 'u'";
+    let condition = parse_condition(text).expect("a condition");
+    assert!(crate::check_narrowing(text, &monitor, &condition).is_ok());
+}
+
+#[test]
+fn files_named_beside_a_question_are_asked_for_records_too() {
+    let local = |text| crate::parse_local(text).expect("a good question");
+    assert!(matches!(local("select * where line contains 'x' limit 5"), Local::Records(query) if query.limit == 5));
+    assert!(matches!(local("select count() every 1m"), Local::Monitor(_)));
+    let message = |text| crate::parse_local(text).expect_err("a mistake").message;
+    assert!(message("select * from pay").contains("stored points"));
+    assert!(message("select * from log pay").contains("by the path"));
 }

@@ -163,8 +163,8 @@ fn mistakes_about_stored_points() {
     );
     check_mistake(
         "select * from log '/x'",
-        "1: select * from log '/x': records of logs cannot be asked for yet (count them: select count() from log …; \
-         those in files here are found by `grep`)",
+        "1: select * from log '/x': this asks for the records of a log, and no stored points (ask a monitor's stored \
+         points: select … from <monitor>)",
     );
 }
 
