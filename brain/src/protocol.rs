@@ -1,6 +1,6 @@
 //! Everything the console may ask of a Brain: what is configured, what runs where, and what happened.
 
-pub use map::protocol::{AgentSeen, BrowseQuestion, Browsed, Definition, NotBrowsed};
+pub use map::protocol::{AgentSeen, BrowseQuestion, Browsed, Definition, NotBrowsed, RecordsWanted};
 pub use reduce::protocol::{AskedEnd, AskedPart, AskedProgress, HostTrouble};
 use reduce::protocol::{BelowWindow, NodeAddress, NodeLife, ShardSeen};
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,9 @@ pub struct AppQuestion {
     pub to_ns: i64,
     /// Bytes of logs that may be read for it.
     pub bytes_max: u64,
+    /// Which records themselves are wanted, if any are.
+    #[serde(default)]
+    pub records: Option<RecordsWanted>,
 }
 
 /// What is answered.

@@ -1,4 +1,5 @@
-//! Questions to the logs of an application, handed to a Reduce: it is told who is expected, and its answer passed on.
+//! Questions to the logs of an application, handed to a Reduce: it is told who is expected, which are the hosts that
+//! the question can be about, and its answer passed on.
 //!
 //! A Reduce that fails is followed by another one, which begins anew; nothing is passed on then until it has come as
 //! far, so that whoever asked never sees completeness fall.
@@ -9,7 +10,10 @@ use crate::planner::{Planner, Route};
 use crate::protocol::{AppQuestion, AskedEnd, AskedPart, BrainAnswer, BrainProtocol};
 use lika::actor::Mailbox;
 use lika::node::{Answered, Call, CallError, Client, Refusal};
-use reduce::protocol::{LogQuestion, ReduceAnswer, ReduceProtocol, ReduceRequest};
+use map::definition;
+use map::hosts::HostFilter;
+use map::protocol::{Definition, RecordsWanted};
+use reduce::protocol::{InventorySpan, LogQuestion, ReduceAnswer, ReduceProtocol, ReduceRequest};
 use std::time::Duration;
 
 /// Reduces that are asked one after the other.
@@ -32,18 +36,24 @@ pub(crate) async fn ask(
         from_ns,
         to_ns,
         bytes_max,
+        records,
     } = question;
     let routed = route(planner, Route::App { app, log }).await?;
     let Some(spans) = routed.spans else {
         return Ok(BrainAnswer::NoSuchApp);
     };
+    let spans = match narrowed(&spans, &definition, records.as_ref()) {
+        Ok(spans) => spans,
+        Err(why) => return Ok(BrainAnswer::Asked(AskedEnd::Invalid(why))),
+    };
     let request = ReduceRequest::Ask(Box::new(LogQuestion {
         definition,
         from_ns,
         to_ns,
-        inventory: spans.to_vec(),
+        inventory: spans,
         place: routed.place,
         bytes_max,
+        records,
     }));
     let (mut troubles, mut is_any_busy) = (Vec::new(), false);
     let mut told = 0;
@@ -62,6 +72,31 @@ pub(crate) async fn ask(
         troubles.push("there is no reduce".to_owned());
     }
     Ok(BrainAnswer::NotAsked(troubles.join("; ")))
+}
+
+/// Who is expected to answer: hosts of whose records the filter can select any. What is said of the others would only
+/// be that nothing of them counts.
+fn narrowed(
+    spans: &[InventorySpan],
+    definition: &Definition,
+    records: Option<&RecordsWanted>,
+) -> Result<Vec<InventorySpan>, String> {
+    let mut monitor = definition::definition(definition)?;
+    if let Some(wanted) = records {
+        monitor = definition::of_records(monitor, wanted)?.0;
+    }
+    let filter = HostFilter::new(&monitor).map_err(|error| error.to_string())?;
+    let narrowed = spans.iter().map(|span| InventorySpan {
+        from_ns: span.from_ns,
+        version: span.version,
+        hosts: span
+            .hosts
+            .iter()
+            .filter(|host| filter.may_select(host))
+            .cloned()
+            .collect(),
+    });
+    Ok(narrowed.collect())
 }
 
 /// Why an answer ended before its end.

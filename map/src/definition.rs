@@ -1,10 +1,11 @@
 //! What a task says is to be counted, as a monitor and its plan: the one place where a Map reads what users wrote.
 
 use crate::plan::Plan;
-use crate::protocol::{DEFINITION_BYTES_MAX, Definition};
+use crate::protocol::{DEFINITION_BYTES_MAX, Definition, RecordsWanted};
 use crate::system;
 use configs::Document;
 use configs::monitor::Monitor;
+use configs::query::RECORDS_MAX;
 use logline::fields::Extractor;
 use std::sync::Arc;
 
@@ -39,6 +40,22 @@ pub fn definition(definition: &Definition) -> Result<Monitor, String> {
     }
 }
 
+/// The monitor and the plan of a question for records: which of the definition's records are wanted.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub fn of_records(monitor: Monitor, wanted: &RecordsWanted) -> Result<(Monitor, Plan), String> {
+    if usize::from(wanted.keep.limit) > RECORDS_MAX {
+        let limit = wanted.keep.limit;
+        return Err(format!("{limit} records are wanted, at most {RECORDS_MAX} are allowed"));
+    }
+    let condition = wanted.condition.as_deref().map(configs::parse_condition).transpose();
+    let condition = condition.map_err(|mistake| mistake.to_string())?;
+    let monitor = monitor.of_records(condition.as_ref(), wanted.window_ms);
+    let plan = Plan::new(&monitor).map_err(|error| error.to_string())?;
+    Ok((monitor, plan.keeping(wanted.keep, wanted.from_ns..wanted.to_ns)))
+}
+
 /// A monitor that can be counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
@@ -48,11 +65,29 @@ pub(crate) struct Compiled {
 
 /// Reads and compiles a definition. Cost: up to some milliseconds, for regular expressions.
 pub(crate) fn compile(wanted: &Definition) -> Result<Compiled, String> {
-    let monitor = definition(wanted)?;
-    if *wanted != Definition::System && monitor.log.is_none() {
-        return Err(format!("the monitor `{}` names no log: add `log:`", monitor.name));
-    }
+    let monitor = counted(wanted)?;
     let plan = Plan::new(&monitor).map_err(|error| error.to_string())?;
+    compiled(monitor, plan)
+}
+
+/// The same of a question, which may want records.
+pub(crate) fn compile_question(wanted: &Definition, records: Option<&RecordsWanted>) -> Result<Compiled, String> {
+    let Some(records) = records else {
+        return compile(wanted);
+    };
+    let (monitor, plan) = of_records(counted(wanted)?, records)?;
+    compiled(monitor, plan)
+}
+
+fn counted(wanted: &Definition) -> Result<Monitor, String> {
+    let monitor = definition(wanted)?;
+    match *wanted != Definition::System && monitor.log.is_none() {
+        true => Err(format!("the monitor `{}` names no log: add `log:`", monitor.name)),
+        false => Ok(monitor),
+    }
+}
+
+fn compiled(monitor: Monitor, plan: Plan) -> Result<Compiled, String> {
     if let (Some(rule), true) = (&monitor.parse, plan.uses_fields()) {
         // A rule that cannot give a field is told now, not at the first record.
         Extractor::new(rule, &plan.fields).map_err(|error| error.to_string())?;

@@ -13,9 +13,11 @@ mod recent;
 
 use crate::condition::Row;
 use crate::groups::encode_column;
+use crate::kept::{Kept, bound, cut};
 use crate::partial::{Loss, Partial, Unplaced, WindowPartial};
 use crate::plan::{Plan, Source};
-use add::Adder;
+use crate::state::State;
+use add::{Adder, position};
 use hashbrown::HashMap;
 use logline::fields::{Extractor, Lines, Rule, RuleError, Scratch, Slot};
 use logline::order::{Following, Verdict, judge, reach_ns};
@@ -83,6 +85,8 @@ pub struct Counter<P> {
     /// Losses before the first good record.
     waiting: Unplaced,
     verdicts: Vec<Verdict>,
+    /// Records that were shown to what keeps some of them since that was bounded last.
+    kept_since: usize,
 }
 
 /// Starts of the windows that a counter counts. Records of others are judged and tell how far the file has got, but
@@ -117,6 +121,9 @@ impl WindowStarts {
 
 /// In the place of an index: the window is not counted.
 const LEFT_OUT: usize = usize::MAX;
+
+/// Of windows that keep records as they are, so many times as many as are wanted of all are held at most.
+const KEPT_TIMES_MAX: usize = 8;
 
 /// What a counter hands to the one that counts the records behind its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -160,6 +167,7 @@ impl<P: Deref<Target = Plan>> Counter<P> {
             greatest,
             waiting: Unplaced::default(),
             verdicts: Vec::new(),
+            kept_since: 0,
         })
     }
 
@@ -361,6 +369,11 @@ impl<P: Deref<Target = Plan>> Counter<P> {
         {
             return;
         }
+        if let Some(kept) = &plan.kept
+            && !kept.range_ns.contains(&record.stamp)
+        {
+            return;
+        }
         let short = short_key(&row, &plan.group_columns);
         let known = short.and_then(|short| self.recent.find(short, index));
         let place = match known.and_then(|group| window.groups.enter_kept(group)) {
@@ -378,7 +391,36 @@ impl<P: Deref<Target = Plan>> Counter<P> {
         let states = window.groups.states_mut(place);
         self.adder
             .add(plan, &row, record, &self.input, states, &mut window.bad_values);
+        if let Some(kept) = &plan.kept
+            && let State::Records(kept) = &mut states[kept.state]
+        {
+            keep(kept, record, text, self.text.as_mut(), &self.input);
+            self.kept_since += 1;
+            if self.kept_since > KEPT_TIMES_MAX * usize::from(kept.keep().limit) {
+                self.bound_kept();
+            }
+        }
     }
+
+    /// Of all windows together, no more records are kept than of each.
+    #[cold]
+    fn bound_kept(&mut self) {
+        self.kept_since = 0;
+        let windows = self.windows.iter_mut();
+        let mut kept: Vec<_> = windows.flat_map(|(_, window)| window.groups.kept_mut()).collect();
+        bound(&mut kept);
+    }
+}
+
+/// Keeps a record that counts. `reader` makes text of its bytes, if they are none yet; what it cannot read is shown as
+/// it stands, since a monitor that looks at no text counts it too.
+#[cold]
+fn keep(kept: &mut Kept, record: &Record, text: &[u8], reader: Option<&mut TextReader>, input: &Input) {
+    kept.add(position(record, input), record.bytes, || {
+        let read = reader.and_then(|reader| reader.record(text).ok());
+        let (text, is_cut) = cut(read.unwrap_or(text));
+        (text, is_cut || record.extent == Extent::Cut)
+    });
 }
 
 /// Cuts a record into the columns that the plan needs.

@@ -4,6 +4,7 @@
 //! falls, so a group that is still kept was never turned away: its state is whole, whatever the order of records
 //! and merges. Memory is that of `H` groups, whatever a log throws at it.
 
+use crate::kept::Kept;
 use crate::state::{State, StateKind};
 use hashbrown::HashTable;
 use mutant::Mutant;
@@ -109,6 +110,22 @@ impl Groups {
             .iter()
             .enumerate()
             .map(move |(index, group)| (group, &self.states[index * width..][..width]))
+    }
+
+    /// The records that were kept, if any were.
+    pub fn kept(&self) -> impl Iterator<Item = &Kept> {
+        self.states.iter().filter_map(|state| match state {
+            State::Records(kept) => Some(&**kept),
+            _ => None,
+        })
+    }
+
+    /// The records that were kept, if any were, to be changed.
+    pub fn kept_mut(&mut self) -> impl Iterator<Item = &mut Kept> {
+        self.states.iter_mut().filter_map(|state| match state {
+            State::Records(kept) => Some(&mut **kept),
+            _ => None,
+        })
     }
 
     /// What was folded, if anything was.

@@ -34,6 +34,7 @@ mod suspension;
 mod unpack;
 mod usage;
 
+use crate::kept::{drop_beyond, horizon};
 use crate::plan::Plan;
 use crate::protocol::{CellVersion, HostReport, KeptProfile, TaskId};
 use crate::verdict::{HostState, Stage, VerdictRun};
@@ -342,6 +343,7 @@ pub async fn reread<P: Port>(
         for (_, newer) in pulled.reports {
             reread.report = reread.report.updated(newer);
         }
+        kept_of_all(&mut reread.report, &stream.files());
         if !pulled.more {
             return reread;
         }
@@ -352,6 +354,26 @@ pub async fn reread<P: Port>(
     let detail = format!("there is more to read than {} bytes of its log", reread.bytes);
     reread.report.verdicts = filled(std::mem::take(&mut reread.report.verdicts), windows, &detail);
     reread
+}
+
+/// Gives the records that were kept the names of their files, and of all windows together keeps no more than of each:
+/// counted on are those that the host is ok for.
+fn kept_of_all(report: &mut HostReport, files: &BTreeMap<u64, String>) {
+    let cells = report.cells.iter_mut();
+    for kept in cells.flat_map(|cell| cell.partial.kept_mut()) {
+        kept.name_files(|generation| files.get(&generation).map(String::as_str));
+    }
+    let is_ok = |window_ns: i64| {
+        let mut runs = report.verdicts.iter();
+        runs.any(|run| run.state.is_ok() && run.from_ns <= window_ns && window_ns < run.to_ns)
+    };
+    let counted = report.cells.iter().filter(|cell| is_ok(cell.window_ns));
+    if let Some(horizon) = horizon(counted.flat_map(|cell| cell.partial.kept())) {
+        drop_beyond(
+            report.cells.iter_mut().flat_map(|cell| cell.partial.kept_mut()),
+            horizon,
+        );
+    }
 }
 
 /// Runs that say of all windows between them that they were not read, for want of budget.

@@ -33,6 +33,7 @@ use lika::seam::{Clock, Network, Randomness};
 use lika::wire::{Identity, Token};
 use port::Links;
 use registry::Registry;
+pub(crate) use registry::labels;
 use service::MapService;
 use source::lock;
 use std::collections::BTreeMap;

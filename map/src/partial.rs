@@ -1,6 +1,7 @@
 //! Partials: what was counted of some bytes, by window, mergeable in any order.
 
 use crate::groups::Groups;
+use crate::kept::bound;
 use crate::state::StateKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -147,6 +148,13 @@ impl Unplaced {
 }
 
 impl Partial {
+    /// Of all windows together, keeps no more records as they are than of each.
+    pub fn bound_kept(&mut self) {
+        let windows = self.windows.values_mut();
+        let mut kept: Vec<_> = windows.flat_map(|window| window.groups.kept_mut()).collect();
+        bound(&mut kept);
+    }
+
     /// Takes in another partial of the same plan over other bytes. Any order of merges gives the same partial.
     pub fn merge(&mut self, other: Self) {
         self.unplaced.lost.merge(&other.unplaced.lost);

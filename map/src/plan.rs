@@ -5,6 +5,7 @@
 
 use crate::condition::{Node, compile_node};
 use crate::groups::GROUPS_KEPT;
+use crate::kept::Keep;
 use crate::number::Decimal;
 use crate::quantile::Fraction;
 use crate::state::StateKind;
@@ -172,6 +173,17 @@ pub struct Plan {
     pub answer_groups: usize,
     /// Groups kept of a window before the last merge: the `H` of rule M6.
     pub window_groups: usize,
+    /// What is kept of the records themselves, if they are asked for.
+    pub kept: Option<KeptPlan>,
+}
+
+/// What is kept of the records themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptPlan {
+    /// The number of the state that keeps them.
+    pub state: usize,
+    /// Only records of this stretch of time are selected: windows may reach beyond what was asked for.
+    pub range_ns: Range<i64>,
 }
 
 impl Plan {
@@ -219,7 +231,24 @@ impl Plan {
             outputs,
             answer_groups: monitor.limits.groups,
             window_groups: GROUPS_KEPT,
+            kept: None,
         })
+    }
+
+    /// The same plan, which selects only records of a stretch of time, and keeps some of them as they are.
+    pub fn keeping(mut self, keep: Keep, range_ns: Range<i64>) -> Self {
+        self.kept = Some(KeptPlan {
+            state: self.states.len(),
+            range_ns,
+        });
+        self.states.push(StatePlan {
+            kind: StateKind::Records(keep),
+            counted: Counted::Records,
+            argument: None,
+            condition: None,
+        });
+        self.kinds = self.states.iter().map(|state| state.kind).collect();
+        self
     }
 
     /// Whether records must be parsed at all: a bare `count()` never meets an unparsable record.
@@ -241,7 +270,7 @@ impl Plan {
             kinds: Arc::clone(&self.kinds),
             outputs: self.outputs.clone(),
             answer_groups: self.answer_groups,
-            is_filtered: self.filter.is_some(),
+            is_filtered: self.filter.is_some() || self.kept.is_some(),
             is_by_arrival: self.is_by_arrival,
         }
     }
@@ -258,6 +287,11 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
+    /// Where the columns come from, by number.
+    pub(crate) fn into_sources(self) -> Vec<Source> {
+        self.sources
+    }
+
     pub(crate) fn number(&mut self, column: &Column) -> usize {
         if let Some(number) = self.seen.iter().position(|seen| seen == column) {
             return number;

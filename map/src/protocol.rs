@@ -6,6 +6,7 @@
 //!
 //! Times are nanoseconds since the Unix epoch in UTC; window starts are multiples of the window's length.
 
+use crate::kept::Keep;
 use crate::verdict::VerdictRun;
 use crate::wire::WirePartial;
 mod browse;
@@ -396,6 +397,24 @@ pub struct AskRequest {
     pub to_ns: i64,
     /// Bytes of the log that may be received; it is looked at between two pulls, so one pull more may come.
     pub bytes_max: u64,
+    /// Which records themselves are wanted, if any are.
+    #[serde(default)]
+    pub records: Option<RecordsWanted>,
+}
+
+/// Which of the records that a definition counts are wanted as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordsWanted {
+    /// How many, and from which end.
+    pub keep: Keep,
+    /// Only those stamped from here on,
+    pub from_ns: i64,
+    /// and before this.
+    pub to_ns: i64,
+    /// Length of the windows that are judged, in the place of the definition's.
+    pub window_ms: u64,
+    /// Only those for which this condition holds, in MQL; names of the definition's group columns mean those.
+    pub condition: Option<String>,
 }
 
 /// What a host's log says.

@@ -2,6 +2,7 @@
 
 use crate::distinct::Distinct;
 use crate::extreme::{First, Last};
+use crate::kept::{Keep, Kept};
 use crate::number::Decimal;
 use crate::quantile::Quantiles;
 use crate::squares::Squares;
@@ -28,6 +29,8 @@ pub enum StateKind {
     First,
     /// Text of the latest record.
     Last,
+    /// Records as they are.
+    Records(Keep),
 }
 
 /// Number, sum and sum of squares of decimals, exact.
@@ -67,6 +70,8 @@ pub enum State {
     First(Box<First>),
     /// Latest text.
     Last(Box<Last>),
+    /// Records as they are.
+    Records(Box<Kept>),
 }
 
 impl State {
@@ -82,6 +87,7 @@ impl State {
             StateKind::Distinct => Self::Distinct(Box::default()),
             StateKind::First => Self::First(Box::default()),
             StateKind::Last => Self::Last(Box::default()),
+            StateKind::Records(keep) => Self::Records(Box::new(Kept::new(keep))),
         }
     }
 
@@ -97,6 +103,7 @@ impl State {
             Self::Distinct(_) => StateKind::Distinct,
             Self::First(_) => StateKind::First,
             Self::Last(_) => StateKind::Last,
+            Self::Records(kept) => StateKind::Records(kept.keep()),
         }
     }
 
@@ -125,7 +132,7 @@ impl State {
                 moments.sum_nanos += value.nanos();
                 moments.squares.add(value);
             }
-            Self::Count(_) | Self::Distinct(_) | Self::First(_) | Self::Last(_) => {
+            Self::Count(_) | Self::Distinct(_) | Self::First(_) | Self::Last(_) | Self::Records(_) => {
                 debug_assert!(false, "a decimal was added to a state that takes none");
             }
         }
@@ -161,6 +168,7 @@ impl State {
             (Self::Distinct(distinct), Self::Distinct(more)) => distinct.merge(more),
             (Self::First(first), Self::First(more)) => first.merge(more),
             (Self::Last(last), Self::Last(more)) => last.merge(more),
+            (Self::Records(kept), Self::Records(more)) => kept.merge(more),
             (mine, theirs) => debug_assert!(false, "states of different kinds: {mine:?} and {theirs:?}"),
         }
     }
@@ -174,6 +182,7 @@ impl State {
             Self::Distinct(distinct) => distinct.memory_bytes(),
             Self::First(first) => first.memory_bytes(),
             Self::Last(last) => last.memory_bytes(),
+            Self::Records(kept) => kept.memory_bytes(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! bytes.
 
 use crate::groups::{Folded, Groups};
+use crate::kept::Kept;
 use crate::partial::{Losses, WindowPartial};
 use crate::state::{State, StateKind};
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,24 @@ impl WirePartial {
     /// Whether it says nothing at all.
     pub fn is_empty(&self) -> bool {
         self.records == 0 && self.lost.total() == 0 && self.head_lines == 0
+    }
+
+    /// The records that were kept, if any were.
+    pub fn kept(&self) -> impl Iterator<Item = &Kept> {
+        let states = self.groups.iter().flat_map(|group| &group.states);
+        states.filter_map(|state| match state {
+            State::Records(kept) => Some(&**kept),
+            _ => None,
+        })
+    }
+
+    /// The records that were kept, if any were, to be changed.
+    pub fn kept_mut(&mut self) -> impl Iterator<Item = &mut Kept> {
+        let states = self.groups.iter_mut().flat_map(|group| &mut group.states);
+        states.filter_map(|state| match state {
+            State::Records(kept) => Some(&mut **kept),
+            _ => None,
+        })
     }
 
     /// Bytes in memory, about.

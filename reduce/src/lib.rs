@@ -8,6 +8,7 @@
 //! [`node`] is what runs it. It talks to a Brain, which installs monitors ([`protocol`]), to Maps (`map::protocol`) and
 //! to a store ([`storage`]).
 
+mod candidates;
 pub mod completeness;
 pub mod inventory;
 pub mod ledger;

@@ -3,6 +3,7 @@
 use crate::completeness::{Hosts, records_percent_hundredths};
 use crate::value::OutputValue;
 pub use map::detect::rfc3339;
+use map::kept::KeptRecord;
 use map::partial::Losses;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::collections::BTreeMap;
@@ -89,6 +90,25 @@ pub fn display_text(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// A record as it is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a>(pub &'a KeptRecord);
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(record) = self;
+        let mut shown = serializer.serialize_struct("Record", 7)?;
+        shown.serialize_field("time", &rfc3339(record.timestamp_nanos))?;
+        shown.serialize_field("host", &record.host)?;
+        shown.serialize_field("file", &record.file)?;
+        shown.serialize_field("offset", &record.offset)?;
+        shown.serialize_field("bytes", &record.bytes)?;
+        shown.serialize_field("text", &display_text(&record.text))?;
+        shown.serialize_field("cut", &record.is_cut)?;
+        shown.end()
+    }
 }
 
 impl Serialize for OutputValue {

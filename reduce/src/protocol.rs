@@ -3,7 +3,9 @@
 //! A Brain installs monitors, each with its Maps and with who is expected when; a Reduce does the rest by itself. All
 //! that it needs to begin anew stands in the task, so a Brain reinstalls it elsewhere from the topology alone.
 
-use map::protocol::{AgentSeen, BrowseQuestion, Browsed, Definition, HostTarget, KeptProfile, MapStatus, NotBrowsed};
+use map::protocol::{
+    AgentSeen, BrowseQuestion, Browsed, Definition, HostTarget, KeptProfile, MapStatus, NotBrowsed, RecordsWanted,
+};
 use map::verdict::HostState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -205,6 +207,9 @@ pub struct LogQuestion {
     pub place: Place,
     /// Bytes of logs that may be read for it; at most [`crate::question::BYTES_MAX`].
     pub bytes_max: u64,
+    /// Which records themselves are wanted, if any are.
+    #[serde(default)]
+    pub records: Option<RecordsWanted>,
 }
 
 /// How far a question has come.

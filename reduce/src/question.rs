@@ -4,6 +4,7 @@
 //! when the question was asked: a host that has not answered is `open` until it has, so completeness only rises, and an
 //! answer at 100 % is what a monitor of the same definition would have stored.
 
+use crate::candidates::Candidates;
 use crate::inventory::Inventory;
 use crate::origins::Origins;
 use crate::protocol::{HostTrouble, InventorySpan};
@@ -12,6 +13,7 @@ use crate::timeline::{Source, Timeline};
 use crate::window::{Asked, Draft, Finished, Ground, Window};
 use map::plan::Shape;
 use map::protocol::{HostReport, HostTarget};
+use map::state::StateKind;
 use map::verdict::{HostState, Stage, VerdictRun};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -50,6 +52,8 @@ pub struct Tally {
     /// Hosts that are to be asked and have not answered.
     unheard: BTreeMap<Arc<str>, HostTarget>,
     cells_bytes: usize,
+    /// Of a question for records, those that may still be among the ones that are wanted.
+    kept: Option<Candidates>,
 }
 
 impl Tally {
@@ -79,6 +83,10 @@ impl Tally {
                  shorter range, or a longer `every`"
             ));
         }
+        let kept = terms.shape.kinds.iter().find_map(|kind| match kind {
+            StateKind::Records(keep) => Some(Candidates::new(*keep)),
+            _ => None,
+        });
         let starts = (0..count).map(|index| range.start + index as i64 * length_ns);
         let asked = Asked {
             since_ns: asked_ns,
@@ -96,6 +104,7 @@ impl Tally {
             origins: Origins::default(),
             unheard,
             cells_bytes: 0,
+            kept,
         })
     }
 
@@ -114,6 +123,12 @@ impl Tally {
         self.unheard.values()
     }
 
+    /// About how many bytes of what hosts counted are held.
+    #[cfg(test)]
+    pub(crate) fn cells_bytes(&self) -> usize {
+        self.cells_bytes
+    }
+
     /// Takes in what was read of a host: all that it has of the windows.
     pub fn take(&mut self, mut report: HostReport) {
         let host: Arc<str> = report.host.as_str().into();
@@ -121,6 +136,11 @@ impl Tally {
             return;
         };
         self.origins.note(&host, &target.address, report.origin);
+        if let Some(kept) = &mut self.kept {
+            self.cells_bytes = self
+                .cells_bytes
+                .saturating_sub(kept.narrow(&mut report, &mut self.windows));
+        }
         let bytes: usize = report.cells.iter().map(|cell| cell.partial.memory_bytes()).sum();
         if self.cells_bytes + bytes > CELLS_BYTES_MAX {
             let mib = CELLS_BYTES_MAX >> 20;

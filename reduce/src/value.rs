@@ -90,7 +90,7 @@ fn read(state: &State, reading: &Reading, window_ns: i64) -> Term {
         (State::Distinct(distinct), _) => Term::Number(whole(distinct.estimate())),
         (State::First(first), _) => first.text().map_or(Term::Null, |text| Term::Text(text.to_vec())),
         (State::Last(last), _) => last.text().map_or(Term::Null, |text| Term::Text(text.to_vec())),
-        (State::Quantiles(_), _) => Term::Null,
+        (State::Quantiles(_) | State::Records(_), _) => Term::Null,
     }
 }
 

@@ -23,6 +23,7 @@ use crate::point::{Flag, WindowState};
 use crate::publish;
 use crate::stored::{HostTable, StoredBody, StoredHeader, Unreadable, decode, encode};
 use map::groups::GROUPS_KEPT;
+use map::kept::{Kept as KeptRecords, drop_beyond};
 use map::partial::{Losses, WindowPartial};
 use map::plan::Shape;
 use map::protocol::{Cell, CellVersion};
@@ -316,6 +317,22 @@ impl Window {
     /// Whether anything was read of it.
     pub fn has_cells(&self) -> bool {
         !self.cells.is_empty()
+    }
+
+    /// Drops what was kept of records beyond a horizon; so many bytes less are held, about.
+    pub(crate) fn drop_beyond(&mut self, horizon_nanos: i64) -> usize {
+        let mut less = 0;
+        for cell in self.cells.values_mut() {
+            let partial = Arc::make_mut(&mut cell.partial);
+            let bytes = |partial: &WindowPartial| partial.groups.kept().map(KeptRecords::memory_bytes).sum::<usize>();
+            let before = bytes(partial);
+            drop_beyond(partial.groups.kept_mut(), horizon_nanos);
+            let dropped = before.saturating_sub(bytes(partial)).min(cell.bytes);
+            cell.bytes -= dropped;
+            less += dropped;
+        }
+        self.cells_bytes = self.cells_bytes.saturating_sub(less);
+        less
     }
 
     /// Bytes of its cells in memory, about.

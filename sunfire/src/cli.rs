@@ -61,11 +61,12 @@ pub enum Command {
 #[command(after_long_help = "Examples:
   sunfire eval 'select count(), sum(body_bytes_sent) parse nginx group by status every 1m' access.log
   sunfire eval pay.yaml pay.log.1 pay.log --chain --from 2026-11-23T07:00:00Z --to 2026-11-23T08:00:00Z
+  sunfire eval \"select * where line contains 'ERROR' order by time desc limit 20\" app.log
 
 Each file is a host of its own, named by its path; files merge unless grouped by `host` or `file`.
 Exits 3 if the answer is incomplete: a file without timestamps, or records lost.")]
 pub struct EvalArguments {
-    /// A YAML file with one monitor (or FILE#NAME), or an MQL string
+    /// A YAML file with one monitor (or FILE#NAME), or an MQL string, which may ask for the records: select * …
     pub monitor: String,
     /// Log files
     #[arg(required = true)]
@@ -206,7 +207,8 @@ pub struct DemoArguments {
   sunfire query \"select * from pay where op = 'refund' since 1h\" --format csv
   sunfire query 'select total from pay, pay offset 7d as last_week group by op every 1m topk 5 by total'
   sunfire query 'select p99_ms from sunfire_http every 1m' --explain
-  sunfire query \"select count() as n from log '/var/log/app.log' where app = 'shop' every 10s since 30m\"")]
+  sunfire query \"select count() as n from log '/var/log/app.log' where app = 'shop' every 10s since 30m\"
+  sunfire query \"select * from log pay where op = 'refund' from 10m to 5m limit 50\"")]
 pub struct QueryArguments {
     /// The question, in MQL
     pub query: String,

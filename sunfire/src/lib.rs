@@ -15,6 +15,7 @@ pub mod nodes;
 pub mod output;
 pub mod progress;
 pub mod query;
+pub mod records;
 pub mod role;
 pub mod status;
 pub mod times;

@@ -87,8 +87,19 @@ pub fn write_points(points: &[Point], format: Format, out: &mut impl Write) -> R
 /// If `out` can't be written.
 pub fn write_rows(rows: &[Row], format: Format, out: &mut impl Write) -> Result<()> {
     match format {
-        Format::Csv => write_csv(rows, out),
-        Format::Table | Format::Json => write_table(&lines(rows, "∅"), out),
+        Format::Csv => write_lines(&lines(rows, ""), format, out),
+        Format::Table | Format::Json => write_lines(&lines(rows, "∅"), format, out),
+    }
+}
+
+/// Writes lines of cells, the first a header, as a table or as CSV.
+///
+/// # Errors
+/// If `out` can't be written.
+pub fn write_lines(lines: &[Vec<String>], format: Format, out: &mut impl Write) -> Result<()> {
+    match format {
+        Format::Csv => write_csv(lines, out),
+        Format::Table | Format::Json => write_table(lines, out),
     }
 }
 
@@ -120,9 +131,8 @@ fn lines(rows: &[Row], null: &str) -> Vec<Vec<String>> {
     std::iter::once(header(rows)).chain(rows.iter().map(cells)).collect()
 }
 
-fn write_csv(rows: &[Row], out: &mut impl Write) -> Result<()> {
+fn write_csv(lines: &[Vec<String>], out: &mut impl Write) -> Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    let lines = lines(rows, "");
     for (number, line) in lines.iter().enumerate() {
         let cell = |cell: &String| {
             if number == 0 {

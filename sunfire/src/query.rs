@@ -4,6 +4,7 @@ use crate::cli::QueryArguments;
 use crate::client;
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Row, write_rows};
+use crate::records;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -14,7 +15,15 @@ use std::io::{BufWriter, IsTerminal, Write};
 #[derive(Deserialize)]
 struct Answer {
     /// Each as it came, so that no digit is lost on the way to stdout.
+    #[serde(default)]
     points: Vec<Box<RawValue>>,
+    /// In the place of points, if records were asked for.
+    records: Option<Vec<Box<RawValue>>>,
+    /// How many records there are.
+    #[serde(default)]
+    matched: u64,
+    /// How complete that is.
+    completeness: Option<WireCompleteness>,
 }
 
 /// A point, as far as a table shows it.
@@ -117,6 +126,20 @@ pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
             eprintln!("{host}: {state} in {windows} windows{}", detail.unwrap_or_default());
         }
     }
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let format = format(arguments);
+    if let Some(data) = &answer.data
+        && let Some(shown) = &data.records
+    {
+        records::write(shown, format, &mut out)?;
+        out.flush()?;
+        eprintln!(
+            "{}{}",
+            records::told(shown.len(), data.matched),
+            told(data.completeness.as_ref())
+        );
+        return Ok(exit(answer.partial));
+    }
     let raw = answer.data.map(|data| data.points).unwrap_or_default();
     let points: Vec<WirePoint> = raw
         .iter()
@@ -129,13 +152,6 @@ pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
         })?;
     // The console also knows of windows that are missing altogether.
     let is_incomplete = answer.partial || points.iter().any(WirePoint::is_incomplete);
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let format = match (arguments.json, arguments.format) {
-        (true, _) => Format::Json,
-        (false, Some(format)) => format,
-        (false, None) if std::io::stdout().is_terminal() => Format::Table,
-        (false, None) => Format::Json,
-    };
     match format {
         Format::Json => {
             for point in &raw {
@@ -148,11 +164,39 @@ pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
         }
     }
     out.flush()?;
-    Ok(if is_incomplete {
-        Exit::Incomplete
-    } else {
-        Exit::Complete
-    })
+    Ok(exit(is_incomplete))
+}
+
+fn exit(is_incomplete: bool) -> Exit {
+    match is_incomplete {
+        true => Exit::Incomplete,
+        false => Exit::Complete,
+    }
+}
+
+fn format(arguments: &QueryArguments) -> Format {
+    match (arguments.json, arguments.format) {
+        (true, _) => Format::Json,
+        (false, Some(format)) => format,
+        (false, None) if std::io::stdout().is_terminal() => Format::Table,
+        (false, None) => Format::Json,
+    }
+}
+
+/// How complete the records are.
+fn told(of: Option<&WireCompleteness>) -> String {
+    let Some(of) = of else { return String::new() };
+    let percent = of
+        .percent
+        .map_or("unknown".to_owned(), |percent| format!("{percent} %"));
+    let lost = match of.records_percent < 100.0 {
+        true => format!(", {:.2} % of the records could be counted", of.records_percent),
+        false => String::new(),
+    };
+    format!(
+        "; completeness {percent} ({} of {} hosts and windows){lost}",
+        of.ok, of.expected
+    )
 }
 
 /// Asks, and says on stderr how far a question to logs has come.

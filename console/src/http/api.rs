@@ -4,7 +4,7 @@ use super::app::{Site, timed_out};
 use super::logs::{self, AskedBody};
 use super::overview;
 use super::reply::{Refusal, respond, success};
-use crate::query::{self, ANSWER_BYTES_MAX, Answer, QueryError};
+use crate::query::{self, ANSWER_BYTES_MAX, QueryError};
 use actix_web::http::header::ContentType;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -47,7 +47,8 @@ async fn answer(request: &HttpRequest, site: &Site) -> Result<HttpResponse, Refu
         },
         answered => answered?,
     };
-    let encoded = tokio::task::spawn_blocking(move || encode(&answer, None)).await;
+    let encoded =
+        tokio::task::spawn_blocking(move || encode(&answer, (&answer.warnings, answer.is_partial), None)).await;
     let body = encoded.map_err(|error| Refusal::unavailable(error.to_string()))??;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
 }
@@ -87,9 +88,9 @@ pub(super) fn parameters(request: &HttpRequest) -> Result<BTreeMap<String, Strin
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct Body<'a, T> {
     status: &'static str,
-    data: &'a Answer,
+    data: &'a T,
     warnings: &'a [String],
     partial: bool,
     /// How far a question to logs has come.
@@ -98,13 +99,17 @@ struct Body<'a> {
 }
 
 /// The answer as JSON, within its bound.
-pub(super) fn encode(answer: &Answer, asked: Option<&AskedBody>) -> Result<Vec<u8>, QueryError> {
+pub(super) fn encode(
+    answer: &impl Serialize,
+    (warnings, partial): (&[String], bool),
+    asked: Option<&AskedBody>,
+) -> Result<Vec<u8>, QueryError> {
     let mut bytes = Bounded(Vec::new());
     let body = Body {
         status: "success",
         data: answer,
-        warnings: &answer.warnings,
-        partial: answer.is_partial,
+        warnings,
+        partial,
         asked,
     };
     match serde_json::to_writer(&mut bytes, &body) {

@@ -6,7 +6,7 @@
 
 use super::api::{encode, parameters};
 use super::app::{Site, timed_out};
-use super::overview::unfit;
+use super::overview::{self, unfit};
 use super::reply::{Refusal, success};
 use crate::query::{LogsAsked, QueryError};
 use actix_web::body::{BodySize, MessageBody};
@@ -15,7 +15,8 @@ use actix_web::http::header::{CONTENT_TYPE, ContentEncoding, ContentType};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use brain::protocol::{AppQuestion, AskedEnd, AskedPart, AskedProgress, BrainAnswer, BrainRequest, HostTrouble};
-use configs::query::{Question, RawQuery};
+use configs::Diagnostic;
+use configs::query::{Placed, Question, RawQuery, RecordsQuery, RecordsSource};
 use lika::node::Answered;
 use reduce::question::BYTES_MAX;
 use serde::Serialize;
@@ -41,22 +42,30 @@ const END_MARGIN: Duration = Duration::from_secs(1);
 /// A question to logs, as it came.
 pub(super) struct Asked {
     text: String,
-    raw: RawQuery,
+    question: Wants,
     parameters: BTreeMap<String, String>,
+}
+
+/// What it wants.
+enum Wants {
+    Values(Box<RawQuery>),
+    Records(Box<RecordsQuery>),
 }
 
 /// The question of a request, if it is one to logs.
 pub(super) fn asked(request: &HttpRequest) -> Option<Asked> {
     let parameters = parameters(request).ok()?;
     let text = parameters.get("q")?.clone();
-    match configs::parse_question(&text).ok()? {
-        Question::Raw(raw) => Some(Asked {
-            text,
-            raw: *raw,
-            parameters,
-        }),
-        Question::Records(_) | Question::Stored(_) => None,
-    }
+    let question = match configs::parse_question(&text).ok()? {
+        Question::Raw(raw) => Wants::Values(raw),
+        Question::Records(records) => Wants::Records(records),
+        Question::Stored(_) => return None,
+    };
+    Some(Asked {
+        text,
+        question,
+        parameters,
+    })
 }
 
 /// What is told of a question besides its points.
@@ -108,13 +117,27 @@ enum Wanted {
 
 /// Answers a question to logs.
 pub(super) async fn answer(asked: Asked, site: Data<Site>) -> Result<HttpResponse, Refusal> {
-    let Asked { text, raw, parameters } = asked;
+    let Asked {
+        text,
+        question,
+        parameters,
+    } = asked;
     let wanted = match flag(&parameters, "stream")? {
         true => Wanted::Stream,
         false => Wanted::Final,
     };
     let bytes_max = budget(&parameters)?;
-    let asked = LogsAsked::new(&text, raw, site.clock.wall().0)?;
+    let now_ns = site.clock.wall().0;
+    let asked = match question {
+        Wants::Values(raw) => LogsAsked::new(&text, *raw, now_ns)?,
+        Wants::Records(query) => match &query.source {
+            RecordsSource::Log { .. } => LogsAsked::records(&text, &query, now_ns)?,
+            RecordsSource::Monitor { name, .. } => {
+                let document = document(&site, &text, name).await?;
+                LogsAsked::records_of(&text, &query, document, now_ns)?
+            }
+        },
+    };
     if flag(&parameters, "explain")? {
         return Ok(success(asked.explain()?));
     }
@@ -129,6 +152,32 @@ pub(super) async fn answer(asked: Asked, site: Data<Site>) -> Result<HttpRespons
     response.insert_header((CONTENT_TYPE, "application/x-ndjson"));
     response.insert_header(ContentEncoding::Identity);
     Ok(response.body(following))
+}
+
+/// The document of a monitor that has records.
+async fn document(site: &Site, text: &str, name: &Placed<String>) -> Result<String, Refusal> {
+    let at = |message: String, hint: String| Diagnostic::of_query(text, name.span.clone(), message, Some(hint));
+    if name.value == map::system::NAME {
+        let message = "`system` has figures of hosts, which are read from no log: there are no records";
+        let hint = "ask for its points: select * from system since 30m";
+        let mistake = at(message.to_owned(), hint.to_owned());
+        return Err(QueryError::Unfit(Box::new(mistake)).into());
+    }
+    let state = overview::ask(site).await?;
+    let mut monitors = state.monitors.iter();
+    if let Some(monitor) = monitors.find(|monitor| monitor.name == name.value) {
+        return Ok(monitor.text.clone());
+    }
+    let known = state.monitors.iter().map(|monitor| monitor.name.as_str());
+    let hint = match configs::nearest(&name.value, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "monitors that are configured are at /api/v1/monitors; of others only the points are left".to_owned(),
+    };
+    let mistake = at(
+        format!("there is no monitor `{}` that could be read by", name.value),
+        hint,
+    );
+    Err(QueryError::UnknownMonitor(Box::new(mistake)).into())
 }
 
 fn flag(parameters: &BTreeMap<String, String>, name: &str) -> Result<bool, Refusal> {
@@ -231,6 +280,7 @@ async fn follow(
         from_ns: asked.windows.start,
         to_ns: asked.windows.end,
         bytes_max,
+        records: asked.wanted().cloned(),
     }));
     let patience = site.limits.log_question_patience;
     let gone = |error: lika::node::CallError| Refusal::unavailable(format!("the Brain does not answer: {error}"));
@@ -322,10 +372,10 @@ impl SoFar {
         let body = AskedBody::new(self.progress, self.troubles.clone(), is_final);
         let asked = Arc::clone(asked);
         let encoded = tokio::task::spawn_blocking(move || -> Result<Vec<u8>, QueryError> {
-            let mut answer = asked.answer(windows)?;
             // What is still read is not complete, even if all of it that is over is.
-            answer.is_partial |= !is_final;
-            let mut line = encode(&answer, Some(&body))?;
+            let answer = asked.answer(windows, is_final)?;
+            let told = (answer.warnings(), answer.is_partial());
+            let mut line = encode(&answer, told, Some(&body))?;
             line.push(b'\n');
             Ok(line)
         });

@@ -87,6 +87,15 @@ pub struct Completeness {
 }
 
 impl Completeness {
+    /// Of several windows together, of so many.
+    pub(crate) fn of_windows(facts: Facts, windows_expected: u64) -> Self {
+        Self {
+            facts,
+            bad_values: BTreeMap::new(),
+            windows_expected: Some(windows_expected),
+        }
+    }
+
     /// `floor(100 × ok / expected)`, 100 only if all of every window are; `None` if nothing is known to be expected.
     pub fn percent(&self) -> Option<u64> {
         self.facts.percent()

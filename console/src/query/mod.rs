@@ -20,6 +20,7 @@ mod merge;
 mod nature;
 mod plan;
 mod range;
+mod records;
 mod run;
 mod shaping;
 mod source;
@@ -37,8 +38,9 @@ pub(crate) mod tests_world;
 pub use answer::{AbsentValue, Answer, Completeness, QueryPoint};
 pub use error::QueryError;
 pub use explain::Explanation;
-pub use logs::LogsAsked;
+pub use logs::{LogsAnswer, LogsAsked};
 pub(crate) use range::{instant, round_down};
+pub use records::RecordsAnswer;
 pub use run::{
     ANSWER_BYTES_MAX, POINTS_MAX, STORED_BYTES_MAX, WINDOWS_MAX, explain, explain_without_windows, run, without_windows,
 };

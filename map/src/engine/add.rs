@@ -20,6 +20,8 @@ enum Way {
     Number(usize),
     /// Anything else: it has a condition, or takes an expression or a text.
     Evaluated,
+    /// The record itself is kept, which the engine does.
+    Kept,
 }
 
 /// The text of a column as a number.
@@ -43,6 +45,7 @@ impl Adder {
     pub(super) fn new(plan: &Plan) -> Self {
         let mut numbers: Vec<(usize, Number)> = Vec::new();
         let mut way = |planned: &StatePlan| match (&planned.condition, &planned.argument) {
+            _ if matches!(planned.kind, StateKind::Records(_)) => Way::Kept,
             (None, _) if planned.kind == StateKind::Count && planned.counted == Counted::Records => Way::CountRecords,
             (None, Some(Node::Column(column))) if is_numeric(planned.kind) => {
                 let known = numbers.iter().position(|(known, _)| known == column);
@@ -79,6 +82,7 @@ impl Adder {
         for (index, (way, state)) in self.ways.iter().zip(states).enumerate() {
             match way {
                 Way::CountRecords => state.add_record(),
+                Way::Kept => {}
                 Way::Number(place) => match self.numbers[*place].1 {
                     Number::Decimal(number) => state.add_decimal(number),
                     Number::Null => {}
@@ -142,18 +146,23 @@ fn add_text(state: &mut State, value: Value<'_>, record: &Record, input: &Input)
         Value::Bool(true) => b"true",
         Value::Bool(false) => b"false",
     };
-    let label = |name| input.labels.get(name).unwrap_or_default().as_bytes();
-    let position = Position {
-        timestamp_nanos: record.stamp,
-        host: label("host"),
-        path: label("path"),
-        generation: input.generation,
-        offset: record.offset,
-    };
+    let position = position(record, input);
     match state {
         State::Distinct(distinct) => distinct.add(text),
         State::First(first) => first.add(position, text),
         State::Last(last) => last.add(position, text),
         _ => debug_assert!(false, "a text was added to a state that takes none"),
+    }
+}
+
+/// The place of a record.
+pub(super) fn position<'a>(record: &Record, input: &'a Input) -> Position<'a> {
+    let label = |name| input.labels.get(name).unwrap_or_default().as_bytes();
+    Position {
+        timestamp_nanos: record.stamp,
+        host: label("host"),
+        path: label("path"),
+        generation: input.generation,
+        offset: record.offset,
     }
 }

@@ -8,6 +8,7 @@
 use super::suspension::{Suspension, starts_of};
 use super::usage::Usage;
 use crate::engine::{Carried, Counter, Input as EngineInput, WindowStarts};
+use crate::kept::bound;
 use crate::partial::{Loss, WindowPartial};
 use crate::plan::Plan;
 use crate::protocol::{Cell, CellVersion, TaskId};
@@ -176,7 +177,17 @@ impl Account {
                 }
             }
         }
+        if self.plan.kept.is_some() {
+            self.bound_kept();
+        }
         verdicts.len() as u64
+    }
+
+    /// Of all windows together, no more records are kept than of each.
+    fn bound_kept(&mut self) {
+        let windows = self.committed.values_mut();
+        let mut kept: Vec<_> = windows.flat_map(|window| window.groups.kept_mut()).collect();
+        bound(&mut kept);
     }
 
     /// Counts the rest as if nothing followed. `tail` is a closed or finished copy of the reader; with `unfinished`, a

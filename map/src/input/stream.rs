@@ -176,6 +176,14 @@ impl Stream {
         readings.map(|reading| reading.learned.clone()).collect()
     }
 
+    /// Names of the files of the generations that are read, by key. Of a copy and what it is a copy of, that which is
+    /// read.
+    pub(super) fn files(&self) -> BTreeMap<u64, String> {
+        let generations = self.generations.all.iter();
+        let read = generations.filter_map(|it| Some((it.reading()?.learned.key, it.listed.path.clone())));
+        read.collect()
+    }
+
     /// Whether nothing was pulled yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.attempt == 0

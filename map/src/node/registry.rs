@@ -131,7 +131,7 @@ pub(super) fn grace_ns(monitor: &Monitor) -> i64 {
 }
 
 /// The labels of a host's records: the inventory's, and what follows from the target itself.
-pub(super) fn labels(target: &HostTarget, app: Option<&str>) -> BTreeMap<String, String> {
+pub(crate) fn labels(target: &HostTarget, app: Option<&str>) -> BTreeMap<String, String> {
     let mut labels = target.labels.clone();
     labels.insert("host".to_owned(), target.host.clone());
     let ip = target.address.rsplit_once(':').map_or(&*target.address, |(ip, _)| ip);

@@ -5,7 +5,7 @@ use super::keeper::{Keeper, Nudge};
 use super::outbox::{HandedOut, Part};
 use super::registry::Refused;
 use super::reread::{RereadHost, Windows};
-use crate::definition::{Compiled, compile};
+use crate::definition::{Compiled, compile, compile_question};
 use crate::input::{Purpose, Reread, Terms};
 use crate::protocol::{
     AskRequest, CollectRequest, Collected, Definition, HostAsked, HostReport, HostTarget, INPUTS_MAX, MapAnswer,
@@ -186,7 +186,11 @@ impl MapService {
             version: 0,
             shard: 0,
         };
-        let compiled = self.compiled(&id, &request.definition).await?;
+        let (definition, records) = (request.definition, request.records);
+        let compiled = move || compile_question(&definition, records.as_ref());
+        let compiled = self.node.config.cpu.run(compiled).await;
+        let compiled = compiled.map_err(|error| No::Failed(error.to_string()))?;
+        let compiled = compiled.map_err(No::Invalid)?;
         let windows = Arc::new(Windows {
             id,
             epoch: 0,

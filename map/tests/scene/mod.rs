@@ -18,11 +18,12 @@ use logline::order::Following;
 use logline::records::{RecordReader, Start};
 use logline::stamp::{Detection, FileStamps, Zone, learn};
 use logline::text::Form;
+use map::definition::of_records;
 use map::engine::{Counter, Input as EngineInput, Labels};
 use map::input::{Input, InputKey, Port, PortError, Purpose, Subscription, Suspension, Terms, Turn, reread};
 use map::partial::{Partial, WindowPartial};
 use map::plan::Plan;
-use map::protocol::{Cell, CellVersion, HostReport, KeptProfile, TaskId};
+use map::protocol::{Cell, CellVersion, HostReport, KeptProfile, RecordsWanted, TaskId};
 use map::verdict::{HostState, Stage, VerdictRun};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -423,6 +424,28 @@ impl Scene {
         let mut kept = Kept::default();
         kept.take(&self.runtime.block_on(reread).report);
         kept
+    }
+
+    /// The records of a stretch of time that a question wants.
+    pub fn records(&mut self, wanted: &RecordsWanted) -> HostReport {
+        let monitor = (*self.subscription.monitor).clone();
+        let (monitor, plan) = of_records(monitor, wanted).expect("a good question");
+        let align = |ns: i64| ns.div_euclid(plan.window_ns) * plan.window_ns;
+        let subscription = Subscription {
+            from_ns: align(wanted.from_ns),
+            proved_ns: align(wanted.from_ns),
+            until_ns: Some(align(wanted.to_ns + plan.window_ns - 1)),
+            monitor: Arc::new(monitor),
+            plan: Arc::new(plan),
+            ..self.subscription.clone()
+        };
+        let terms = Terms {
+            purpose: Purpose::Question,
+            bytes_max: u64::MAX,
+        };
+        let (now_ns, key) = (self.time.now(), self.input.key().clone());
+        let reread = reread(&key, subscription, &mut self.port, (now_ns, terms));
+        self.runtime.block_on(reread).report
     }
 
     /// Names of the folder.

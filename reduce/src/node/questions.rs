@@ -16,7 +16,7 @@ use lika::actor::Mailbox;
 use lika::node::{Call, CallError, Client, ClientState, Refusal};
 use lika::pool::CpuPool;
 use lika::seam::{Clock, Deadline};
-use map::protocol::{AskRequest, Definition, HostTarget, MapAnswer, MapProtocol, MapRequest};
+use map::protocol::{AskRequest, Definition, HostTarget, MapAnswer, MapProtocol, MapRequest, RecordsWanted};
 use map::verdict::HostState;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -72,7 +72,8 @@ impl Questions {
         let Ok(_turn) = self.turns.try_acquire() else {
             return Ok(AskedEnd::Busy);
         };
-        let terms = match Terms::of(&question.definition, "query", self.read_definition) {
+        let (definition, records) = (&question.definition, question.records.as_ref());
+        let terms = match Terms::of_question(definition, records, self.read_definition) {
             Ok(terms) => terms,
             Err(why) => return Ok(AskedEnd::Invalid(why)),
         };
@@ -129,6 +130,7 @@ impl Budget {
 struct Asking {
     tally: Tally,
     definition: Definition,
+    records: Option<RecordsWanted>,
     place: Place,
     maps: Vec<Asked>,
     calls: JoinSet<Heard>,
@@ -154,6 +156,7 @@ impl Asking {
         let hosts = tally.unheard().len() as u64;
         let mut asking = Self {
             definition: question.definition,
+            records: question.records,
             place: question.place,
             maps,
             calls: JoinSet::new(),
@@ -253,6 +256,7 @@ impl Asking {
                     from_ns: self.tally.range().start,
                     to_ns: self.tally.range().end,
                     bytes_max: allowed,
+                    records: self.records.clone(),
                 }));
                 let (client, clock) = (map.client.clone(), clock.clone());
                 self.calls.spawn(async move {

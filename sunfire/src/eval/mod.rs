@@ -6,6 +6,7 @@
 pub mod file;
 mod question;
 pub mod range;
+mod records;
 pub mod source;
 pub mod threads;
 
@@ -18,6 +19,7 @@ use crate::times;
 use anyhow::Result;
 use configs::log_path::LogPath;
 use configs::monitor::Monitor;
+use configs::query::Local;
 use file::{Counted, FileJob};
 use logline::fields::Rule;
 use logline::head::{Head, Said, fill, learn_head};
@@ -41,10 +43,29 @@ use threads::Parallelism;
 /// # Errors
 /// With the exit code that says whose mistake it is.
 pub fn run(arguments: &EvalArguments) -> Result<Exit, Failure> {
-    let monitor = question::monitor(&arguments.monitor)?;
+    let monitor = match question::question(&arguments.monitor)? {
+        Local::Monitor(monitor) => *monitor,
+        Local::Records(query) => return records::run(arguments, *query),
+    };
     let plan = question::plan(&monitor)?;
-    let zone = zone(arguments.tz.as_deref().or(monitor.timezone.as_deref()))?;
     let windows = windows(arguments, &monitor)?;
+    let Counting { partial, answer } = counted(arguments, &monitor, &plan)?;
+    let points = publish(&plan.shape(), &partial, &answer, windows);
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    write_points(&points, format(arguments), &mut out)?;
+    out.flush()?;
+    Ok(exit(&points, &answer, &partial))
+}
+
+/// What the files count, and what holds for all of it.
+struct Counting {
+    partial: Partial,
+    answer: Answer,
+}
+
+/// Counts the files.
+fn counted(arguments: &EvalArguments, monitor: &Monitor, plan: &Plan) -> Result<Counting, Failure> {
+    let zone = zone(arguments.tz.as_deref().or(monitor.timezone.as_deref()))?;
     let opened = open_all(&arguments.logs)?;
     let chain = arguments
         .chain
@@ -52,19 +73,18 @@ pub fn run(arguments: &EvalArguments) -> Result<Exit, Failure> {
     let jobs = opened
         .iter()
         .enumerate()
-        .map(|(index, opened)| job(&monitor, &plan, &zone, opened, chain.as_deref(), index as u64))
+        .map(|(index, opened)| job(monitor, plan, &zone, opened, chain.as_deref(), index as u64))
         .collect::<Result<Vec<_>, Failure>>()?;
     let progress = Progress::new(jobs.iter().map(FileJob::size).sum());
     let threads = arguments.threads.map_or_else(default_threads, usize::from);
     let counted = threads::count_all(&jobs, Parallelism::of(threads), &progress)?;
     progress.finish();
     let (partial, answer) = join(counted, arguments.chain);
-    let points = publish(&plan.shape(), &partial, &answer, windows);
-    let format = arguments.format.unwrap_or(default_format());
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    write_points(&points, format, &mut out)?;
-    out.flush()?;
-    Ok(exit(&points, &answer, &partial))
+    Ok(Counting { partial, answer })
+}
+
+fn format(arguments: &EvalArguments) -> Format {
+    arguments.format.unwrap_or(default_format())
 }
 
 fn default_threads() -> usize {
@@ -286,6 +306,7 @@ fn join(counted: Vec<Counted>, is_chain: bool) -> (Partial, Answer) {
         }
         ambiguous_ns.extend(counted.ambiguous_ns);
         partial.merge(counted.partial);
+        partial.bound_kept();
     }
     if is_chain {
         hosts.add(chain_state);

@@ -3,26 +3,28 @@
 use crate::exit::Failure;
 use configs::Document;
 use configs::monitor::Monitor;
+use configs::query::Local;
 use map::plan::Plan;
 use std::path::Path;
 
-/// Reads MONITOR: the path of a YAML file with one monitor (or `FILE#NAME`), else an MQL string.
+/// Reads MONITOR: the path of a YAML file with one monitor (or `FILE#NAME`), else an MQL string, which may ask for
+/// records.
 ///
 /// # Errors
 /// With file, line, column and a hint, if the monitor has a mistake.
-pub fn monitor(argument: &str) -> Result<Monitor, Failure> {
+pub fn question(argument: &str) -> Result<Local, Failure> {
     let (path, name) = match argument.rsplit_once('#') {
         Some((path, name)) if Path::new(path).is_file() => (path, Some(name)),
         _ => (argument, None),
     };
     if Path::new(path).is_file() {
-        return from_file(path, name);
+        return from_file(path, name).map(|monitor| Local::Monitor(Box::new(monitor)));
     }
     let looks_like_path = !path.contains(char::is_whitespace) && (path.ends_with(".yaml") || path.ends_with(".yml"));
     if looks_like_path {
         return Err(Failure::usage(format!("{path}: no such file")));
     }
-    configs::parse_mql(argument).map_err(Failure::usage)
+    configs::parse_local(argument).map_err(Failure::usage)
 }
 
 fn from_file(path: &str, name: Option<&str>) -> Result<Monitor, Failure> {

@@ -166,6 +166,7 @@ fn join_ready(job: &FileJob<'_>, join: &mut Join, progress: &Progress) -> Result
             None => outcome,
             Some(mut before) => {
                 before.partial.merge(outcome.partial);
+                before.partial.bound_kept();
                 Outcome {
                     partial: before.partial,
                     ..outcome

@@ -291,6 +291,7 @@ fn a_question_reads_no_more_than_its_budget_and_says_what_it_left() {
                 from_ns: first_ns,
                 to_ns: first_ns + lines * SECOND,
                 bytes_max,
+                records: None,
             };
             match scene.ask(MapRequest::Ask(Box::new(request))).await {
                 MapAnswer::Asked(asked) => *asked,

@@ -66,6 +66,7 @@ fn question(hosts: &[&str], bytes_max: u64) -> ReduceRequest {
         inventory: task.inventory,
         place: task.place,
         bytes_max,
+        records: None,
     }))
 }
 
