@@ -63,11 +63,62 @@ async function fetched(url, cancelled) {
   }
 }
 
+/**
+ * Asks for an answer that comes as lines of JSON, each more complete than the one before; `moment` is told each. Whoever
+ * aborts `cancelled` has cancelled it: nothing is read any more.
+ * @param {string} path
+ * @param {Record<string, string>} parameters
+ * @param {(answer: any) => void} moment
+ * @param {AbortSignal} cancelled
+ */
+export async function follow(path, parameters, moment, cancelled) {
+  const url = new URL(`api/v1/${path}`, document.baseURI);
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  const secret = token.get();
+  const headers = secret ? { authorization: `Bearer ${secret}` } : {};
+  try {
+    const response = await fetch(url, { headers, signal: cancelled, cache: 'no-store' });
+    if (!response.ok) throw refusal(response.status, await response.text());
+    noteClock(response);
+    for await (const line of linesOf(response.body)) tell(line, moment);
+  } catch (error) {
+    if (error instanceof ApiError || cancelled.aborted) throw error;
+    throw new ApiError('away', 'the server broke off before the answer was whole');
+  }
+}
+
+function tell(line, moment) {
+  const answer = parseExact(line);
+  // An answer that had begun can still fail.
+  if (answer.status === 'error') throw refusal(500, line);
+  moment({ ...answer, text: line });
+}
+
+/** The lines of a body that are not empty: those that are say that it still goes on. */
+async function* linesOf(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  for (;;) {
+    const { value, done } = await reader.read();
+    const lines = (rest + (value ?? '')).split('\n');
+    rest = done ? '' : lines.pop();
+    for (const line of lines) if (line.trim()) yield line;
+    if (done) return;
+  }
+}
+
+function refusal(status, text) {
+  const kind = status === 401 ? 'token' : status < 500 ? 'query' : 'server';
+  const error = new ApiError(kind, said(text) ?? `the server answered ${status}`);
+  error.hint = said(text, 'hint');
+  return error;
+}
+
 /** The message of an error body, if it is one. */
-function said(text) {
+function said(text, part = 'error') {
   try {
     const body = JSON.parse(text);
-    return typeof body.error === 'string' ? body.error : null;
+    return typeof body[part] === 'string' ? body[part] : null;
   } catch {
     return null;
   }

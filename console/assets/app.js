@@ -2,6 +2,7 @@
 import { html, render, useEffect, useState } from './dom.js';
 import { ask, serverNow } from './api.js';
 import { Cluster } from './cluster.js';
+import { Explore } from './explore.js';
 import { Hosts } from './files.js';
 import { useLive } from './live.js';
 import { Monitor } from './monitor.js';
@@ -26,11 +27,12 @@ function App() {
   const monitor = chosenMonitor(listing.value, state);
   const isCluster = state.view === 'cluster';
   const isHosts = state.view === 'hosts';
-  const isElsewhere = isCluster || isHosts;
+  const isExplore = state.view === 'explore';
+  const isElsewhere = isCluster || isHosts || isExplore;
   useEffect(() => {
-    const name = isCluster ? 'Cluster' : isHosts ? 'Hosts' : monitor?.name;
+    const name = isCluster ? 'Cluster' : isHosts ? 'Hosts' : isExplore ? 'Explore' : monitor?.name;
     document.title = name ? `${name} · Sunfire` : 'Sunfire';
-  }, [monitor?.name, isCluster, isHosts]);
+  }, [monitor?.name, isCluster, isHosts, isExplore]);
   const asking = listing.error?.kind === 'token' ? listing.error.message : refused;
   const admitted = () => {
     setRefused(null);
@@ -50,6 +52,9 @@ function App() {
         <button class="link to-hosts" aria-current=${isHosts ? 'page' : undefined}
           onClick=${() => change({ view: isHosts ? 'chart' : 'hosts', window: null }, true)}>
           ${isHosts ? 'Chart' : 'Hosts'}</button>
+        <button class="link to-explore" aria-current=${isExplore ? 'page' : undefined}
+          onClick=${() => change({ view: isExplore ? 'chart' : 'explore', window: null }, true)}>
+          ${isExplore ? 'Chart' : 'Explore'}</button>
         <span class="space"></span>
         <${Preferences} state=${state} change=${change} />
       </header>
@@ -65,6 +70,8 @@ function Body({ listing, monitor, state, change, choose, attempt, refuse }) {
   if (!value) return html`<p class="empty muted">${listing.error ? '' : 'Asking the server…'}</p>`;
   const main = state.view === 'cluster'
     ? html`<${Cluster} listing=${value} zone=${state.zone} choose=${choose} />`
+    : state.view === 'explore'
+    ? html`<${Explore} key=${attempt} ...${{ state, change }} />`
     : state.view === 'hosts'
     ? html`<${Hosts} ...${{ state, change, attempt }} />`
     : monitor
@@ -74,7 +81,7 @@ function Body({ listing, monitor, state, change, choose, attempt, refuse }) {
   return html`
     <div class="columns">
       <${Sidebar} listing=${value} live=${listing} everyMs=${listingEvery(state)}
-        chosen=${['cluster', 'hosts'].includes(state.view) ? null : monitor?.name}
+        chosen=${['cluster', 'hosts', 'explore'].includes(state.view) ? null : monitor?.name}
         zone=${state.zone} choose=${choose} />
       ${main}
     </div>`;

@@ -12,11 +12,14 @@ import { Tooltip } from './tooltip.js';
 
 /** A drag shorter than this is a click. */
 const DRAG_MIN_PX = 8;
+/** So far from a line a click still means its point. */
+const POINT_PX = 24;
 const NOWHERE = { left: -10, top: -10 };
 
 /**
  * @param {object} props `grid`, `output`, `rows` (shown, with `slot` of their colour), `allRows`, `zone`, `events`,
- *   `markAt`, `stale`, `onZoom(fromMs, toMs)`, `onPick(windowStartMs)`
+ *   `markAt`, `stale`, `onZoom(fromMs, toMs)`, `onPick(windowStartMs, part, group)`: `records` of a line's point, whose
+ *   group that is (null for all), or the window's `hosts`
  */
 export function Chart(props) {
   const box = useRef(null);
@@ -40,7 +43,7 @@ export function Chart(props) {
       <div class="plot" role="img" aria-label=${summary} ref=${box}></div>
       <${Tooltip} cursor=${cursor} grid=${grid} output=${output} rows=${rows} zone=${zone} events=${props.events} />
       <p id="chart-keys" class="unseen">
-        Left and right move by a window, with shift by ten; home and end; enter shows the window’s hosts.
+        Left and right move by a window, with shift by ten; home and end; enter shows the records behind the point.
       </p>
       <p class="unseen" aria-live="polite" data-test="spoken">${spoken}</p>
     </div>`;
@@ -56,7 +59,7 @@ function useTheme() {
 function createChart(box, current, setCursor) {
   const palette = readPalette(box);
   const u = new uPlot(optionsOf(box, current, palette, setCursor), dataOf(current.current), box);
-  const pick = (at) => current.current.onPick(startOf(current.current.grid, at));
+  const pick = (at) => current.current.onPick(startOf(current.current.grid, at), 'hosts', null);
   const area = stripArea(u, pick);
   area.place();
   let pressedAt = 0;
@@ -64,7 +67,9 @@ function createChart(box, current, setCursor) {
     pressedAt = event.clientX;
   });
   u.over.addEventListener('click', (event) => {
-    if (Math.abs(event.clientX - pressedAt) < DRAG_MIN_PX && u.cursor.idx !== null) pick(u.cursor.idx);
+    if (Math.abs(event.clientX - pressedAt) >= DRAG_MIN_PX || u.cursor.idx === null) return;
+    const at = u.cursor.idx;
+    current.current.onPick(startOf(current.current.grid, at), 'records', nearest(u, current.current.rows, at));
   });
   const resize = new ResizeObserver(() => {
     u.setSize(sizeOf(box));
@@ -155,6 +160,16 @@ function zoom(u, { grid, onZoom }) {
   onZoom(from, Math.max(from + grid.step, edge(left + width, Math.ceil)));
 }
 
+/** The group of the line at the cursor; null if there is none, or none alone. */
+function nearest(u, rows, at) {
+  const distances = rows
+    .filter(({ numbers }) => numbers[at] !== null)
+    .map(({ numbers, group }) => ({ group, px: Math.abs(u.valToPos(numbers[at], 'y') - u.cursor.top) }))
+    .filter(({ px }) => px <= POINT_PX)
+    .sort((a, b) => a.px - b.px);
+  return distances[0]?.group.labels ?? null;
+}
+
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 
 function moveByKey(event, u, props, setSpoken) {
@@ -165,7 +180,10 @@ function moveByKey(event, u, props, setSpoken) {
     next = (at ?? (event.key === 'ArrowLeft' ? grid.length : -1)) + STEPS[event.key] * (event.shiftKey ? 10 : 1);
   else if (event.key === 'Home') next = 0;
   else if (event.key === 'End') next = grid.length - 1;
-  else if (event.key === 'Enter' && at !== null) props.onPick(startOf(grid, at));
+  else if (event.key === 'Enter' && at !== null) {
+    const [only, second] = props.rows;
+    props.onPick(startOf(grid, at), 'records', second ? null : (only?.group.labels ?? null));
+  }
   else if (event.key === 'Escape' && at !== null) u.setCursor(NOWHERE);
   else return;
   event.preventDefault();

@@ -1,5 +1,5 @@
-// The drawer: the hosts of one window and why. The step of a long range merges several windows; the drawer then begins
-// with the least complete of them, and walks through the others.
+// The drawer: the records behind a point, or the hosts of one window and why. The step of a long range merges several
+// windows; the hosts then begin with those of the least complete of them, and walk through the others.
 import { html, useEffect, useMemo, useRef, useState } from './dom.js';
 import { ask } from './api.js';
 import { clock, dateTime, duration, percent, zoneName } from './format.js';
@@ -7,6 +7,7 @@ import { timeMs, windowOf } from './grid.js';
 import { lookOf } from './look.js';
 import { HostTable } from './hosts.js';
 import { useLive } from './live.js';
+import { RecordsOf } from './records.js';
 import { queryOf } from './query.js';
 import { Trust } from './tooltip.js';
 import { lossText, words } from './states.js';
@@ -16,9 +17,10 @@ const iso = (ms) => new Date(ms).toISOString();
 
 /**
  * @param {object} props `monitor` as the API lists it, `start` and `step` of the cell in milliseconds, `zone`,
- *   `everyMs` (an open window goes on changing), `states` (the filter), `change(patch)`, `close()`
+ *   `everyMs` (an open window goes on changing), `states` (the filter), `part` (`records`, else hosts), `group` (the
+ *   labels of the point's, null for all), `change(patch)`, `close()`
  */
-export function Drawer({ monitor, start, step, zone, everyMs, states, change, close }) {
+export function Drawer({ monitor, start, step, zone, everyMs, states, part, group, change, close }) {
   const panel = useRef(null);
   const [picked, setPicked] = useState(null);
   const inner = useInner(monitor, start, step, everyMs);
@@ -35,20 +37,41 @@ export function Drawer({ monitor, start, step, zone, everyMs, states, change, cl
     everyMs,
   );
   const onKeyDown = (event) => event.key === 'Escape' && close();
+  const isRecords = part === 'records' && Boolean(monitor.log);
+  const shown = isRecords ? { from: start, to: start + step } : { from, to: from + monitor.window_ms };
   return html`
-    <aside class="drawer" role="dialog" aria-label="Hosts of one window" tabindex="-1" ref=${panel}
-      onKeyDown=${onKeyDown} data-test="drawer">
+    <aside class="drawer ${isRecords ? 'wide' : ''}" role="dialog" tabindex="-1" ref=${panel}
+      aria-label=${isRecords ? 'Records behind a point' : 'Hosts of one window'} onKeyDown=${onKeyDown}
+      data-test="drawer">
       <header>
-        <h2>${clock(from, zone)} – ${clock(from + monitor.window_ms, zone)}</h2>
+        <h2>${clock(shown.from, zone)} – ${clock(shown.to, zone)}</h2>
         <span class="muted">${dateTime(from, zone).slice(0, 10)} ${zoneName(zone, from)}</span>
         <button class="close" onClick=${close} aria-label="Close">✕</button>
       </header>
+      ${monitor.log && html`<${Parts} isRecords=${isRecords} change=${change} />`}
+      ${isRecords
+        ? html`<${RecordsOf} key=${`${start} ${step} ${JSON.stringify(group)}`} monitor=${monitor} from=${start}
+            to=${start + step} labels=${group} stored=${windows} zone=${zone} forget=${() => change({ group: null })} />`
+        : html`<${HostsPart} ...${{ inner, windows, window, at, step, setPicked, hosts, asked, states, change }} />`}
+    </aside>`;
+}
+
+/** What the drawer shows. */
+function Parts({ isRecords, change }) {
+  return html`
+    <div class="buttons" role="group" aria-label="What is shown">
+      <button aria-pressed=${isRecords} onClick=${() => change({ part: 'records' })}>records</button>
+      <button aria-pressed=${!isRecords} onClick=${() => change({ part: null })}>hosts</button>
+    </div>`;
+}
+
+function HostsPart({ inner, windows, window, at, step, setPicked, hosts, asked, states, change }) {
+  return html`
       ${windows.length > 1 && html`<${Walk} ...${{ windows, at, step, setPicked }} />`}
       ${window && html`<${Trust} window=${window} output="" look=${lookOf(window)} /><${Losses} window=${window} />`}
       ${inner.value && !window && html`<${NotStored} />`}
       ${inner.error && html`<p class="problem">${visible(inner.error.message)}</p>`}
-      <${HostsOf} hosts=${hosts} asked=${asked} states=${states} change=${change} />
-    </aside>`;
+      <${HostsOf} hosts=${hosts} asked=${asked} states=${states} change=${change} />`;
 }
 
 function NotStored() {

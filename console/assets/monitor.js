@@ -60,7 +60,7 @@ export function Monitor({ monitor, state, change, back, events, attempt, refuse 
       ${
         state.window !== null &&
         html`<${Drawer} monitor=${monitor} start=${state.window} step=${stepFor(spanOf(range), monitor.window_ms)}
-        zone=${state.zone} states=${state.states} everyMs=${state.refresh && Math.max(5000, state.refresh)}
+        zone=${state.zone} states=${state.states} part=${state.part} group=${state.group} everyMs=${state.refresh && Math.max(5000, state.refresh)}
         change=${change}
         close=${() => closeDrawer(change)} />`
       }
@@ -88,7 +88,7 @@ function outputOf(monitor, grid, state) {
 }
 
 function closeDrawer(change) {
-  change({ window: null, states: null });
+  change({ window: null, states: null, part: null, group: null });
   document.querySelector('.chart')?.focus();
 }
 
@@ -131,7 +131,8 @@ function Panel({ monitor, grid, answer, output, state, change, events, busy }) {
     colours.current,
     listed.map((row) => row.group.key),
   );
-  const pick = (start) => change({ window: start, states: null });
+  const pick = (start, part, group) =>
+    change({ window: start, states: null, part: part === 'records' && monitor.log ? part : null, group });
   const rows = useMemo(() => drawn.map((row) => ({ ...row, slot: slots.get(row.group.key) })), [drawn]);
   const now = useNow();
   if (!answer.value.data.points.length) return html`<${Nothing} monitor=${monitor} state=${state}

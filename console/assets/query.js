@@ -77,3 +77,30 @@ export function queryOf(monitor, range) {
   const when = range.last ? `since ${mqlDuration(range.last)}` : `from ${mqlTime(range.from)} to ${mqlTime(range.to)}`;
   return `select * from ${quoteName(monitor.name)}${every} ${when}`;
 }
+
+/** Records that are asked for at first, and how many when more are wanted: as many as the server answers. */
+export const RECORDS = [50, 1000];
+
+const iso = (ms) => new Date(ms).toISOString();
+const text = (value) => `'${String(value).replaceAll("'", "''")}'`;
+
+/** The condition that selects a group's records; null if nothing can: what was folded has no name. Pure. */
+export function conditionOf(names, labels) {
+  if (labels.includes('__other__')) return null;
+  return names
+    .map((name, at) => {
+      const column = `\`${name.replaceAll('`', '``')}\``;
+      return labels[at] === null ? `${column} is null` : `${column} = ${text(labels[at])}`;
+    })
+    .join(' and ');
+}
+
+/** The question for a monitor's records in `[from, to)`, of one group or of all. Pure. */
+export function recordsQuery(monitor, { from, to }, condition, { limit = RECORDS[0], latest = false } = {}) {
+  const quoted = quoteName(monitor.name);
+  const name = quoted.startsWith('`') ? quoted : `\`${quoted}\``;
+  return (
+    `select * from log ${name}${condition ? ` where ${condition}` : ''} from '${iso(from)}' to '${iso(to)}'` +
+    `${latest ? ' order by time desc' : ''} limit ${limit}`
+  );
+}

@@ -1,4 +1,5 @@
 // Charts in words: the summary that stands for the picture, and what the keyboard cursor says. Pure.
+import { numberOf } from './exact.js';
 import { standing, startOf, valueAt } from './grid.js';
 import { clock, dateTime, duration, exactish, percent, short, unitOf } from './format.js';
 import { count, grouped, groupText } from './text.js';
@@ -68,5 +69,29 @@ export function spokenCell(grid, output, rows, at, zone) {
   return (
     `${time}: ${values.join(', ')}. ${percent(window.percent)}, ${hostsText(window)}` +
     `${lost ? `, lost records: ${lost}` : ''}. ${windowStateText(window.state)}.`
+  );
+}
+
+/**
+ * What to say where the records do not add up to what was stored: `stored` are the windows of the point. Null if they
+ * do, or if nothing can be said. Pure.
+ */
+export function difference(stored, answer) {
+  const wasWhole = stored.length > 0 && stored.every(({ percent, state }) => percent === 100 && state === 'settled');
+  if (!wasWhole || !answer?.asked?.final) return null;
+  const { completeness } = answer.data;
+  const before = stored.reduce((sum, { records }) => sum + Number(records ?? 0), 0);
+  const now = numberOf(completeness.records);
+  if (completeness.percent !== 100)
+    return (
+      `The point counted ${grouped(before)} records of all hosts; not all of its logs are there to be read now. ` +
+      'Those below are the records of the hosts that are.'
+    );
+  // Of some hosts alone, as the question was about those, there are fewer.
+  const expected = stored.reduce((sum, window) => sum + Number(window.expected ?? 0), 0);
+  if (now === before || expected !== Number(completeness.expected)) return null;
+  return (
+    `The point counted ${grouped(before)} records in its window, the logs now hold ${grouped(now)} there: the monitor ` +
+    'meant something else then, or files were changed since.'
   );
 }

@@ -15,8 +15,8 @@ export const REFRESHES = [
   ['5 s', 5000],
   ['off', 0],
 ];
-/** What is looked at: a monitor as a chart or as a table, the cluster, or the hosts and their logs. */
-const VIEWS = ['chart', 'table', 'cluster', 'hosts'];
+/** What is looked at: a monitor as a chart or as a table, the cluster, the hosts and their logs, or any question. */
+const VIEWS = ['chart', 'table', 'cluster', 'hosts', 'explore'];
 const DEFAULTS = { last: 900_000, refresh: 5000, zone: 'local', view: 'chart', top: 8 };
 /** Lines that one chart can hold and still be read. */
 export const TOPS = [8, 16, 24];
@@ -42,11 +42,25 @@ export function parseState(search) {
     hidden: query.getAll('hide'),
     window: Number.isNaN(at) ? null : at,
     states: query.get('hosts'),
+    part: query.get('part') === 'records' ? 'records' : null,
+    group: labelsOf(query.get('group')),
+    q: query.get('q'),
     app: query.get('app'),
     host: query.get('host'),
     path: query.get('path'),
     file: query.get('file'),
   };
+}
+
+/** A group's labels as they stand in a URL; null if they are none. */
+function labelsOf(text) {
+  try {
+    const labels = JSON.parse(text ?? 'null');
+    const isLabel = (label) => label === null || typeof label === 'string';
+    return Array.isArray(labels) && labels.every(isLabel) ? labels : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The URL's query that says `state`; defaults are left out so that links stay short. */
@@ -69,13 +83,18 @@ export function formatState(state) {
   for (const key of state.hidden) put('hide', key);
   if (state.window !== null) put('w', new Date(state.window).toISOString());
   put('hosts', state.states);
+  if (state.window !== null) {
+    put('part', state.part);
+    put('group', state.group && JSON.stringify(state.group));
+  }
+  if (state.view === 'explore') put('q', state.q);
   if (state.view === 'hosts') for (const name of ['app', 'host', 'path', 'file']) put(name, state[name]);
   const text = query.toString();
   return text ? `?${text}` : '';
 }
 
 /** What a change of monitor takes back: choices that mean nothing elsewhere. */
-export const FORGET_GROUPS = { only: null, hidden: [], window: null, states: null };
+export const FORGET_GROUPS = { only: null, hidden: [], window: null, states: null, part: null, group: null };
 
 /** The page's state: reads the URL, writes it, and tells its listener. */
 export class UrlState {

@@ -53,7 +53,13 @@ function PointRow({ point, grid, zone, onPick }) {
   const none = grid.groupBy.length > 0 && !Object.keys(point.group).length;
   return html`
     <tr>
-      <td><button class="link time" onClick=${() => onPick(start)}>${dateTime(start, zone)}</button></td>
+      <td>${
+        onPick
+          ? html`<button class="link time"
+              onClick=${() => onPick(start, 'records', none ? null : grid.groupBy.map((name) => point.group[name] ?? null))}>
+              ${dateTime(start, zone)}</button>`
+          : dateTime(start, zone)
+      }</td>
       ${grid.groupBy.map((name) => html`<td>${none ? html`<em>no groups</em>` : groupText(point.group[name])}</td>`)}
       ${grid.outputs.map(
         (name) => html`<td class="number" title=${full(point.values[name], unitOf(name))}>

@@ -264,3 +264,101 @@ export function hostsOf() {
     labels: { zone: n % 3 ? 'a' : 'b' },
   }));
 }
+
+const askedOf = (answered, final, missing = []) => ({ hosts: HOSTS, answered, bytes: answered * 5000, final, missing });
+/** Hosts that a question to logs may not have reached. */
+const LACKING = [
+  { host: 'web-0007', state: 'timeout', detail: 'the map map-1: no answer within 120 s', windows: 1 },
+  { host: NASTY[0], state: 'bytes_lost', detail: 'truncated', windows: 1 },
+];
+const recordAt = (n, text, rest = {}) => ({
+  time: new Date(NOW - 595_000 + n * 10).toISOString(),
+  host: `web-${String(n).padStart(4, '0')}`,
+  file: '/var/log/shop/access.log.1',
+  offset: 4096 + n * 100,
+  bytes: 100,
+  text,
+  cut: false,
+  ...rest,
+});
+
+/** Records as they come: half of the hosts, then all but `lacking`. */
+export function recordMoments({ lacking = false, records = 5000, matched = 7 } = {}) {
+  const texts = [...NASTY, 'a trace\n  at some.place(Code:1)', 'a'.repeat(300), 'plain'];
+  const shown = texts.map((said, n) => recordAt(n, said));
+  shown[5] = { ...shown[5], cut: true, bytes: 123_456 };
+  const missing = lacking ? LACKING : [];
+  const moment = (answered, found, final) => {
+    const ok = final ? HOSTS - missing.length : answered;
+    const kinds = missing.map(({ state }) => [state, 1]);
+    return {
+      status: 'success',
+      data: {
+        records: found,
+        matched: final ? matched : found.length,
+        more: final && matched > found.length,
+        limit: 50,
+        order: 'asc',
+        monitor: 'looks',
+        window_ms: WINDOW_MS,
+        from: iso(NOW - 595_000),
+        to: iso(NOW - 590_000),
+        completeness: {
+          ...complete,
+          ok,
+          percent: Math.floor((100 * ok) / HOSTS),
+          missing: final ? Object.fromEntries(kinds) : { open: HOSTS - answered },
+          records,
+          windows: 1,
+          windows_expected: 1,
+        },
+        state: final ? 'settled' : 'open',
+      },
+      warnings: [],
+      partial: !final || lacking,
+      asked: askedOf(answered, final, final ? missing : []),
+    };
+  };
+  return [moment(500, shown.slice(0, 3), false), moment(HOSTS, shown, true)];
+}
+
+/** Counts of logs as they come. */
+export function countMoments({ lacking = false } = {}) {
+  const missing = lacking ? LACKING : [];
+  const moment = (answered, final) => {
+    const ok = final ? HOSTS - missing.length : answered;
+    const point = (minute, op, n) => ({
+      monitor: 'query',
+      window: iso(NOW - 600_000 + minute * 60_000),
+      window_ms: 60_000,
+      group: { op },
+      values: { n },
+      completeness: {
+        ...complete,
+        ok,
+        percent: Math.floor((100 * ok) / HOSTS),
+        missing: final ? (lacking ? { timeout: 1, bytes_lost: 1 } : {}) : { open: HOSTS - answered },
+      },
+      state: final ? 'settled' : 'open',
+      revision: 1,
+    });
+    const minutes = [0, 1, 2, 3, 4, 5, 6, 7];
+    return {
+      status: 'success',
+      data: {
+        points: minutes.flatMap((minute) => [point(minute, 'ask', 3 * answered), point(minute, 'pay', answered + minute)]),
+        monitor: 'query',
+        window_ms: 60_000,
+        group_by: ['op'],
+        outputs: ['n'],
+        absent: { n: 0 },
+        from: iso(NOW - 600_000),
+        to: iso(NOW),
+      },
+      warnings: [],
+      partial: !final || lacking,
+      asked: askedOf(answered, final, final ? missing : []),
+    };
+  };
+  return [moment(400, false), moment(HOSTS, true)];
+}

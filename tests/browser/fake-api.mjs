@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hostsOf, MISTAKES, MONITORS, NOW, pointsOf } from './crafted.mjs';
+import { countMoments, hostsOf, MISTAKES, MONITORS, NOW, pointsOf, recordMoments } from './crafted.mjs';
 
 const ASSETS = fileURLToPath(new URL('../../console/assets/', import.meta.url));
 const TYPES = {
@@ -20,9 +20,16 @@ const QUERY = new RegExp(
     String.raw`(?: every ${DURATION})? (?:since ${DURATION}|from (\S+Z) to (\S+Z))$`,
 );
 
+/** Questions that are answered from logs, and those of them that want records. */
+const LOGS = /^select [\s\S]+ from log /;
+const RECORDS_OF = new RegExp(
+  String.raw`^select \* from log (?:\x60(?:[^\x60]|\x60\x60)+\x60|'\/[^']+')(?: where [\s\S]+)? ` +
+    String.raw`(?:from '\S+Z' to '\S+Z'|since \d+m)(?: order by time desc)?(?: limit \d+)?$`,
+);
+
 /** Starts it; `scenario` may be changed while it runs. */
 export async function startFake() {
-  const scenario = { monitors: MONITORS, mistakes: [], token: null, failing: null, cluster: {}, asked: [] };
+  const scenario = { monitors: MONITORS, mistakes: [], token: null, failing: null, cluster: {}, asked: [], cancelled: [], hold: false, logs: {} };
   const sockets = new Set();
   let server;
   let port = 0;
@@ -57,8 +64,24 @@ async function answer(request, response, scenario) {
   }
   if (scenario.failing && url.pathname.startsWith(scenario.failing.path ?? '/'))
     return json(response, scenario.failing.status, { status: 'error', errorType: 'x', error: scenario.failing.error });
+  const question = url.pathname === '/api/v1/query' ? url.searchParams.get('q') : null;
+  if (question && LOGS.test(question)) return stream(response, question, scenario);
   const [status, body] = route(url, scenario);
   return json(response, status, body);
+}
+
+/** Moments of an answer from logs, one a line; `scenario.hold` keeps the last one back until the page goes away. */
+async function stream(response, question, scenario) {
+  response.on('close', () => {
+    if (!response.writableFinished) scenario.cancelled.push(question);
+  });
+  if (scenario.logs.refused) return json(response, 422, scenario.logs.refused);
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  const moments = RECORDS_OF.test(question) ? recordMoments(scenario.logs) : countMoments(scenario.logs);
+  const told = scenario.hold ? moments.slice(0, -1) : moments;
+  for (const moment of told) response.write(`${JSON.stringify(moment)}\n\n`);
+  if (!scenario.hold) response.end();
+  return undefined;
 }
 
 function route(url, { monitors, mistakes, cluster }) {

@@ -9,7 +9,8 @@ import { gridOf, numbersOf, ranked, timeMs } from '../../console/assets/grid.js'
 import { chosen } from '../../console/assets/legend-choice.js';
 import { dimRuns, lookOf, worse } from '../../console/assets/look.js';
 import { assignColours } from '../../console/assets/palette.js';
-import { CELLS_MAX, mqlDuration, queryOf, quoteName, stepFor } from '../../console/assets/query.js';
+import { CELLS_MAX, conditionOf, mqlDuration, queryOf, quoteName, recordsQuery, stepFor } from '../../console/assets/query.js';
+import { difference } from '../../console/assets/speech.js';
 import { formatState, parseState } from '../../console/assets/state.js';
 import { grouped, groupText, visible } from '../../console/assets/text.js';
 import { NOW, cellsOf, pointsOf } from './crafted.mjs';
@@ -311,4 +312,47 @@ test('CSV', () => {
     'window,window_ms,g,n,t,x,completeness,ok,expected,missing,records,lost,records_percent,flags,state,revision',
   );
   assert.equal(lines[1], '2026-11-23T07:45:00Z,5000,\'=1+1,-2,"a,""b""",,90,9,10,timeout=1,5,late=2,71.42,,settled,1');
+});
+
+test('the records behind a point are those of its window and its group', () => {
+  assert.equal(conditionOf(['op', 'a`b'], ["it's", null]), "`op` = 'it''s' and `a``b` is null");
+  assert.equal(conditionOf(['op'], ['__other__']), null);
+  assert.equal(conditionOf([], []), '');
+  const range = { from: NOW - 5000, to: NOW };
+  assert.equal(
+    recordsQuery({ name: 'pay' }, range, "`op` = 'a'", { limit: 1000, latest: true }),
+    "select * from log `pay` where `op` = 'a' from '2026-11-23T07:44:55.000Z' to '2026-11-23T07:45:00.000Z' " +
+      'order by time desc limit 1000',
+  );
+  assert.equal(
+    recordsQuery({ name: 'pay flow' }, range, ''),
+    "select * from log `pay flow` from '2026-11-23T07:44:55.000Z' to '2026-11-23T07:45:00.000Z' limit 50",
+  );
+});
+
+test('records that do not add up to a settled point are told, and nothing else is', () => {
+  const stored = (change = {}) => [{ percent: 100, state: 'settled', records: 12, expected: 3, ...change }];
+  const answer = (percent, records, final = true, expected = 3) => ({
+    data: { completeness: { percent, records, expected } },
+    asked: { final },
+  });
+  assert.equal(difference(stored(), answer(100, 12)), null);
+  assert.match(difference(stored(), answer(100, 11)), /counted 12 records .* now hold 11/);
+  assert.match(difference(stored(), answer(90, 11)), /not all of its logs are there/);
+  assert.equal(difference(stored({ percent: 90 }), answer(90, 11)), null);
+  assert.equal(difference(stored({ state: 'provisional' }), answer(100, 11)), null);
+  assert.equal(difference(stored(), answer(50, 3, false)), null);
+  assert.equal(difference(stored(), answer(100, 11, true, 1)), null, 'the records of one host');
+  assert.equal(difference([], answer(100, 11)), null);
+  assert.equal(difference(stored(), null), null);
+});
+
+test('what the drawer shows stands in the URL', () => {
+  const state = { ...parseState('?m=looks'), window: NOW, part: 'records', group: ['/api', null] };
+  const back = parseState(formatState(state));
+  assert.deepEqual([back.part, back.group], ['records', ['/api', null]]);
+  assert.equal(parseState('?group=%7B%7D').group, null);
+  assert.equal(parseState('?group=%5B1%5D').group, null);
+  assert.equal(parseState('?group=nonsense').group, null);
+  assert.equal(parseState(formatState({ ...parseState('?view=explore'), q: 'select 1' })).q, 'select 1');
 });

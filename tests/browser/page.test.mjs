@@ -19,7 +19,7 @@ let browser;
 function onPage(name, search, work, { options = {}, prepare = () => {}, allow = null } = {}) {
   test(name, async (context) => {
     if (missing) return skipped(context, missing);
-    Object.assign(fake.scenario, { ...fake.plain, asked: [] });
+    Object.assign(fake.scenario, { ...fake.plain, asked: [], cancelled: [] });
     prepare(fake.scenario);
     const opened = await openPage(browser, `${fake.url}${search}`, options);
     try {
@@ -321,11 +321,11 @@ describe('what the cursor and the keyboard say', () => {
 
 describe('drill-down', () => {
   onPage(
-    'a click shows the hosts of the window, those missing first, by state and by text',
+    'a click on the strip shows the hosts of the window, those missing first, by state and by text',
     '?m=looks&tz=utc',
     async (page, scenario) => {
       await drawn(page);
-      const { x, y } = await cellPosition(page, middle('below'));
+      const { x, y } = await cellPosition(page, middle('below'), 'strip');
       await page.mouse.click(x, y);
       const drawer = seen(page, 'drawer');
       await drawer.getByText('web-0088').waitFor();
@@ -372,6 +372,235 @@ describe('drill-down', () => {
       );
       await drawer.getByText('web-0088').waitFor();
       assert.ok(scenario.asked.includes('/api/v1/hosts?monitor=looks&window=2026-11-23T07%3A37%3A35.000Z'));
+    },
+  );
+});
+
+/** Where the point of a line stands in a cell. */
+async function pointPosition(page, cell, line) {
+  const { x } = await cellPosition(page, cell);
+  const y = await page.evaluate(
+    ([at, row]) => {
+      const u = document.querySelector('.plot').chart;
+      return u.over.getBoundingClientRect().top + u.valToPos(u.data[row][at], 'y');
+    },
+    [cell, line],
+  );
+  return { x, y };
+}
+
+describe('the records behind a point', () => {
+  for (const colorScheme of ['light', 'dark']) {
+    onPage(
+      `one click on a point shows them, as text: ${colorScheme}`,
+      '?m=looks&tz=utc',
+      async (page, scenario) => {
+        await drawn(page);
+        const cell = middle('settled');
+        const { x, y } = await pointPosition(page, cell, 1);
+        await page.mouse.click(x, y);
+        const drawer = seen(page, 'drawer');
+        await drawer.getByText('100 % complete').waitFor();
+        const start = NOW - 900_000 + cell * 5000;
+        const [from, to] = [start, start + 5000].map((ms) => new Date(ms).toISOString());
+        const asked = `select * from log \`looks\` where \`path\` = '/api' from '${from}' to '${to}' limit 50`;
+        assert.ok(queries(scenario).includes(asked), queries(scenario).join('\n'));
+        const rows = seen(page, 'records').locator('tbody tr');
+        assert.equal(await rows.count(), 7);
+        const shown = await text(page, 'records');
+        for (const part of [
+          '<img src=x onerror="document.title=1">',
+          'a\\x1b[31mb\\u{202e}c',
+          '  at some.place(Code:1)',
+          '2026-11-23 07:35:05.010\tweb-0001\t',
+          'web-0000',
+          '/var/log/shop/access.log.1',
+          '4096',
+          'cut: the record has 123\u202f456 bytes',
+        ]) {
+          assert.ok(shown.includes(part), `${part}: ${shown}`);
+        }
+        assert.equal(await drawer.locator('img').count(), 0);
+        assert.equal(await page.title(), 'looks · Sunfire');
+        assert.match(await text(page, 'records-standing'), /100 % complete · all 7 records/);
+        assert.equal(await seen(page, 'records-hint').count(), 0);
+        assert.match(await text(page, 'progress'), /1000 of 1000 hosts answered · 5\.0 MB read/);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+        await picture(page, `records ${colorScheme}`);
+        // A link shows what its sender saw.
+        await page.reload();
+        await drawer.getByText('100 % complete').waitFor();
+        assert.equal(parameter(page, 'group'), '["/api"]');
+        await drawer.getByRole('button', { name: 'all groups' }).click();
+        await page.waitForFunction(() => document.querySelector('.behind .query').innerText.includes('looks` from'));
+        await drawer.getByRole('button', { name: 'hosts', exact: true }).click();
+        await drawer.getByText('web-0088').waitFor();
+      },
+      { options: { colorScheme } },
+    );
+  }
+
+  onPage(
+    'who is missing is named, and that less is there than was counted is said',
+    '?m=looks&tz=utc',
+    async (page) => {
+      await drawn(page);
+      const { x, y } = await pointPosition(page, middle('settled'), 1);
+      await page.mouse.click(x, y);
+      await seen(page, 'records-hint').waitFor();
+      assert.match(await text(page, 'records-hint'), /counted 5000 records of all hosts; not all of its logs are there/);
+      assert.match(await text(page, 'records-standing'), /99 % complete · the first 7 of 70 records · missing:/);
+      const missing = await text(page, 'missing-hosts');
+      assert.ok(missing.includes('web-0007') && missing.includes('no answer within 120 s'), missing);
+      assert.ok(missing.includes('<img src=x'), missing);
+      await picture(page, 'records missing');
+    },
+    { prepare: (scenario) => Object.assign(scenario, { logs: { lacking: true, matched: 70 } }) },
+  );
+
+  onPage(
+    'other numbers at 100 % are said',
+    '?m=looks&tz=utc',
+    async (page) => {
+      await drawn(page);
+      const { x, y } = await pointPosition(page, middle('settled'), 1);
+      await page.mouse.click(x, y);
+      await seen(page, 'records-hint').waitFor();
+      assert.match(await text(page, 'records-hint'), /counted 5000 records in its window, the logs now hold 4990 there/);
+    },
+    { prepare: (scenario) => Object.assign(scenario, { logs: { records: 4990 } }) },
+  );
+
+  onPage('from the keyboard, and closed again', '?m=looks&tz=utc', async (page, scenario) => {
+    await drawn(page);
+    await page.locator('.chart').focus();
+    await page.keyboard.press('Home');
+    await page.keyboard.press('Enter');
+    await seen(page, 'records').waitFor();
+    // Several lines have a point there: the records of all are shown.
+    assert.ok(queries(scenario).some((q) => /^select \* from log `looks` from /.test(q)));
+    // The list can be scrolled from the keyboard.
+    for (let n = 0; n < 12; n += 1) {
+      if (await page.evaluate(() => document.activeElement.classList.contains('records-box'))) break;
+      await page.keyboard.press('Tab');
+    }
+    assert.ok(await page.evaluate(() => document.activeElement.classList.contains('records-box')));
+    await page.keyboard.press('Escape');
+    await seen(page, 'drawer').waitFor({ state: 'detached' });
+    assert.equal(parameter(page, 'part'), null);
+  });
+
+  onPage('from a row of the table, with the latest first', '?m=looks&tz=utc&view=table', async (page, scenario) => {
+    await seen(page, 'table').waitFor();
+    await page.locator('.points tbody button').first().click();
+    await seen(page, 'records').waitFor();
+    assert.ok(queries(scenario).some((q) => q.includes("where `path` = '/img' from '2026-11-23T07:44:45.000Z'")));
+    await seen(page, 'drawer').getByRole('button', { name: 'latest' }).click();
+    await page.waitForFunction(() => document.querySelector('.behind .query').innerText.includes('order by time desc'));
+  });
+
+  onPage(
+    'whoever closes it has cancelled it',
+    '?m=looks&tz=utc',
+    async (page, scenario) => {
+      await drawn(page);
+      const { x, y } = await pointPosition(page, middle('settled'), 1);
+      await page.mouse.click(x, y);
+      await page.getByRole('progressbar').waitFor();
+      assert.match(await text(page, 'records-standing'), /50 % complete · the first 3 of 3 records so far/);
+      await seen(page, 'drawer').getByRole('button', { name: 'Close' }).click();
+      await seen(page, 'drawer').waitFor({ state: 'detached' });
+      await page.waitForTimeout(0);
+      for (let n = 0; n < 200 && !scenario.cancelled.length; n += 1) await page.evaluate(() => 0);
+      assert.equal(scenario.cancelled.length, 1);
+    },
+    { prepare: (scenario) => Object.assign(scenario, { hold: true }) },
+  );
+
+  onPage('a monitor without a log has hosts alone', '?m=system&tz=utc', async (page) => {
+    await drawn(page);
+    const { x, y } = await cellPosition(page, 100);
+    await page.mouse.click(x, y);
+    await seen(page, 'drawer').locator('tbody tr').first().waitFor();
+    assert.equal(await seen(page, 'records-of').count(), 0);
+    assert.equal(await seen(page, 'drawer').getByRole('button', { name: 'records' }).count(), 0);
+  });
+});
+
+describe('explore', () => {
+  const COUNTS = "select count() as n from log '/var/log/app.log' where app = 'shop' group by op every 1m since 10m";
+  const ask = async (page, question) => {
+    await seen(page, 'question').fill(question);
+    await seen(page, 'question').press('Control+Enter');
+  };
+
+  for (const colorScheme of ['light', 'dark']) {
+    onPage(
+      `a question to logs is answered as a chart and a table: ${colorScheme}`,
+      '?tz=utc',
+      async (page, scenario) => {
+        await page.getByRole('button', { name: 'Explore' }).click();
+        await seen(page, 'examples').waitFor();
+        await ask(page, COUNTS);
+        await page.locator('.u-over').waitFor();
+        await seen(page, 'missing-hosts').waitFor();
+        assert.ok(queries(scenario).includes(COUNTS));
+        assert.match(await text(page, 'overall'), /0 of 8 windows complete · missing at most: /);
+        assert.match(await text(page, 'progress'), /1000 of 1000 hosts answered/);
+        assert.ok((await text(page, 'missing-hosts')).includes('web-0007'));
+        assert.match(await page.locator('.points tbody tr').first().innerText(), /pay\s+1007/);
+        assert.deepEqual(await page.evaluate(contrasts), []);
+        await picture(page, `explore ${colorScheme}`);
+        await page.reload();
+        await page.locator('.u-over').waitFor();
+        assert.equal(parameter(page, 'q'), COUNTS);
+      },
+      { options: { colorScheme }, prepare: (scenario) => Object.assign(scenario, { logs: { lacking: true } }) },
+    );
+  }
+
+  onPage(
+    'it shows what has come so far, and is cancelled by a button',
+    '?tz=utc&view=explore',
+    async (page, scenario) => {
+      await ask(page, COUNTS);
+      await page.getByRole('progressbar').waitFor();
+      await page.locator('.u-over').waitFor();
+      assert.match(await text(page, 'overall'), /0 of 8 windows complete · 8 still open · missing at most: 600 open · so far/);
+      await page.getByRole('button', { name: 'Cancel' }).click();
+      await seen(page, 'cancelled').waitFor();
+      assert.equal(await page.getByRole('progressbar').count(), 0);
+      for (let n = 0; n < 200 && !scenario.cancelled.length; n += 1) await page.evaluate(() => 0);
+      assert.deepEqual(scenario.cancelled, [COUNTS]);
+      await picture(page, 'explore cancelled');
+    },
+    { prepare: (scenario) => Object.assign(scenario, { hold: true }) },
+  );
+
+  onPage('records and stored points are answered there as well', '?tz=utc&view=explore', async (page) => {
+    await ask(page, "select * from log '/var/log/app.log' where app = 'shop' since 10m limit 50");
+    await seen(page, 'records').waitFor();
+    await ask(page, 'select * from looks since 15m');
+    await page.locator('.u-over').waitFor();
+    assert.match(await text(page, 'overall'), /of \d+ windows complete/);
+  });
+
+  onPage(
+    'what is refused is said, with what to do',
+    '?tz=utc&view=explore',
+    async (page) => {
+      await ask(page, "select * from log 'x'");
+      const said = page.getByRole('alert');
+      await said.getByText('a log’s path is absolute').waitFor();
+      assert.match(await said.innerText(), /begin it with/);
+      assert.equal(await seen(page, 'progress').count(), 0);
+    },
+    {
+      prepare: (scenario) =>
+        Object.assign(scenario, {
+          logs: { refused: { status: 'error', errorType: 'bad_data', error: 'a log’s path is absolute', hint: 'begin it with /' } },
+        }),
+      allow: NETWORK,
     },
   );
 });

@@ -210,7 +210,7 @@ describe('sunfire up in a browser', () => {
     assert.deepEqual(counted, written.sort(([a], [b]) => (a < b ? -1 : 1)));
   });
 
-  onPage('the pointer reads the numbers of the API, and a click shows the hosts', '?refresh=0', async (page) => {
+  onPage('the pointer reads the numbers of the API, and a click shows the records and the hosts', '?refresh=0', async (page) => {
     const { from, to, points } = await closedWindows();
     await page.goto(`${up.url}?m=app&tz=utc&refresh=0&from=${iso(from)}&to=${iso(to)}`);
     await page.locator('.u-over').waitFor();
@@ -224,6 +224,22 @@ describe('sunfire up in a browser', () => {
       assert.ok(lines.includes(`${group.level}\t${values.records}`), `${group.level} in ${lines.join(' | ')}`);
     }
     await page.mouse.click(x, y);
+    await seen(page, 'records').waitFor();
+    const group = JSON.parse(new URL(page.url()).searchParams.get('group'));
+    const behind = points.filter(
+      (point) => point.window === iso(from + at * 1000) && (!group || point.group.level === group[0]),
+    );
+    const records = behind.reduce((sum, { values }) => sum + values.records, 0);
+    await page.waitForFunction(
+      (n) => document.querySelectorAll('[data-test=records] tbody tr').length === n,
+      records,
+    );
+    assert.match(await seen(page, 'records-standing').innerText(), new RegExp(`100 % complete · all ${records} record`));
+    const line = await seen(page, 'records').locator('tbody tr').first().innerText();
+    assert.ok(line.includes(hostname()) && line.includes(up.log) && /request \d+ served/.test(line), line);
+    assert.equal(await seen(page, 'records-hint').count(), 0);
+    await picture(page, 'up records light');
+    await seen(page, 'drawer').getByRole('button', { name: 'hosts', exact: true }).click();
     const host = seen(page, 'drawer').locator('tbody tr');
     await host.first().waitFor();
     assert.equal(await host.count(), 1);
@@ -231,6 +247,29 @@ describe('sunfire up in a browser', () => {
     assert.equal(new URL(page.url()).searchParams.get('w'), new Date(from + at * 1000).toISOString());
     await picture(page, 'up drawer light');
   });
+
+  onPage('a question to the log is answered in explore, as values and as records', '?view=explore&tz=utc', async (page) => {
+    const { from, to, points } = await closedWindows();
+    const range = `from ${iso(from)} to ${iso(to)}`;
+    const ask = async (question) => {
+      await seen(page, 'question').fill(question);
+      await page.getByRole('button', { name: 'Ask', exact: true }).click();
+    };
+    await ask(`select count() as n from log '${up.log}' where app = 'local' every 1s ${range}`);
+    await page.locator('.u-over').waitFor();
+    await seen(page, 'progress').getByText('1 of 1 host answered').waitFor();
+    assert.match(await seen(page, 'overall').innerText(), /every window is complete/);
+    const counted = (await page.locator('.points tbody tr td:nth-child(2)').allInnerTexts()).map(Number);
+    const sum = (numbers) => numbers.reduce((all, n) => all + n, 0);
+    assert.equal(sum(counted), sum(points.map(({ values }) => values.records)));
+    await picture(page, 'up explore light');
+    await ask(`select * from log app where level = 'ERROR' ${range} order by time desc limit 3`);
+    await seen(page, 'records').waitFor();
+    const texts = await seen(page, 'records').locator('tbody td:last-child').allInnerTexts();
+    assert.ok(texts.length === 3 && texts.every((text) => / ERROR request \d+ served$/.test(text)), texts.join('\n'));
+    await ask('select * from log system since 5m');
+    await page.getByRole('alert').getByText('there are no records').waitFor();
+  }, {}, /Failed to load resource.*422/);
 
   onPage('a log is found on its host, with how it is stamped and its last lines', '?refresh=0', async (page) => {
     const line = `${new Date().toISOString()} INFO ${HOSTILE}`;
