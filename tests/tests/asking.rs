@@ -1,6 +1,9 @@
 //! Questions to the logs of a fleet through the whole cluster, as a process for each role: at 100 % the answer is what
 //! `sunfire eval` counts in the same files; below, it is that of the hosts that are ok, and every other host is named.
 
+#[path = "asking/records.rs"]
+mod records;
+
 use lika::seam::Clock;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -37,7 +40,10 @@ struct Fleet {
     before: String,
     /// When they do.
     from: String,
+    from_ns: i64,
     to: String,
+    /// Another log, of two generations: its records that count.
+    written: Vec<records::Written>,
 }
 
 fn rfc3339(ns: i64) -> String {
@@ -69,12 +75,16 @@ impl Fleet {
         let step_ns = 10 * SECOND_NS;
         let to_ns = (Clock::system().wall().0 - BEFORE_NS) / step_ns * step_ns;
         let from_ns = to_ns - LINES * SECOND_NS;
-        let mut logs = BTreeMap::new();
+        let (mut logs, mut written) = (BTreeMap::new(), Vec::new());
         for (number, host) in cluster.of_role("agent").into_iter().enumerate() {
             let path = cluster.host_folder(&host).join("app.log");
             fs::write(&path, log(number, from_ns)).expect("a file");
+            written.extend(records::write(&cluster.host_folder(&host), &host, number, from_ns));
             logs.insert(host, path);
         }
+        let log = cluster.hosts_folder().join("${host}/records.log");
+        let monitor = records::MONITOR.replace("LOG", &log.display().to_string());
+        fs::write(cluster.config().join("asked.yaml"), monitor).expect("it can be written");
         cluster.start_all();
         let server = cluster.server();
         until_answered(&server);
@@ -83,6 +93,8 @@ impl Fleet {
             logs,
             before: rfc3339(from_ns - 60 * SECOND_NS),
             from: rfc3339(from_ns),
+            from_ns,
+            written,
             to: rfc3339(to_ns),
             cluster,
         }
@@ -116,6 +128,20 @@ impl Fleet {
             let (points, code, said) = self.ask(&[&self.question("")]);
             if code == 0 {
                 return (points, said);
+            }
+            assert!(!clock.has_passed(deadline), "{code}: {said}");
+            std::thread::park_timeout(Duration::from_millis(300));
+        }
+    }
+
+    /// Asks stored points until all of them are complete: the windows of before the monitor are read one by one.
+    fn ask_until_settled(&self, question: &str) -> Vec<Value> {
+        let clock = Clock::system();
+        let deadline = clock.deadline_in(2 * PATIENCE);
+        loop {
+            let (points, code, said) = self.ask(&[question]);
+            if code == 0 && points.iter().all(|point| point["state"] != "open") {
+                return points;
             }
             assert!(!clock.has_passed(deadline), "{code}: {said}");
             std::thread::park_timeout(Duration::from_millis(300));
@@ -197,6 +223,11 @@ fn a_question_to_logs_is_answered_exactly_or_says_what_is_missing() {
     whole_answers_are_those_of_eval(&fleet);
     answers_are_shaped_like_those_of_stored_points(&fleet);
     what_cannot_be_asked_is_refused(&fleet);
+    records::those_that_come_back_are_those_that_were_written(&fleet);
+    records::what_does_not_count_is_not_shown_and_what_is_cut_says_so(&fleet);
+    records::a_points_records_are_those_that_it_counted(&fleet);
+    records::what_has_no_records_is_said(&fleet);
+    records::files_here_say_the_same(&fleet);
     a_budget_is_kept(&fleet);
     a_stopped_host_is_named_and_the_rest_is_exact(&mut fleet);
     a_question_that_nobody_waits_for_makes_room(&mut fleet);
@@ -296,6 +327,7 @@ fn a_stopped_host_is_named_and_the_rest_is_exact(fleet: &mut Fleet) {
         .filter(|line| !line.is_empty())
         .map(|line| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect();
+    records::without_a_host_the_rest_is_exact(fleet, "web-03");
     fleet.cluster.signal("web-03", Signal::SIGCONT);
     let (last, before) = moments.split_last().expect("moments");
     assert!(
