@@ -335,6 +335,7 @@ pub async fn reread<P: Port>(
         // When bytes came is known only to who saw them come: there is nothing to read again, and nothing new to say.
         return reread;
     }
+    let keeps_records = subscription.plan.kept.is_some();
     let mut stream = Stream::isolated(subscription, purpose);
     for _ in 0..REREAD_PULLS_MAX {
         let mut pulled = Pulled::default();
@@ -343,7 +344,9 @@ pub async fn reread<P: Port>(
         for (_, newer) in pulled.reports {
             reread.report = reread.report.updated(newer);
         }
-        kept_of_all(&mut reread.report, &stream.files());
+        if keeps_records {
+            kept_of_all(&mut reread.report, &stream.files());
+        }
         if !pulled.more {
             return reread;
         }

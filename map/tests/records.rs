@@ -178,3 +178,32 @@ fn what_was_counted_on_and_is_not_proved_hides_no_record() {
     let (kept, matched) = merged(&report, wanted.keep);
     assert_eq!((kept.shown().len(), matched), (0, 2_994));
 }
+
+/// What an application wrote is shown, not what its container's runtime wrote around it; also where nothing else of the
+/// question looks at the text.
+#[test]
+fn records_of_containers_are_shown_without_their_envelope() {
+    for filter in ["", " where line contains 'hello'"] {
+        let mut scene = Scene::new(
+            "app.log",
+            &format!("select count(){filter} every 5s"),
+            START_NS - 60 * S,
+        );
+        for second in 0..20 {
+            let at = jiff::Timestamp::from_nanosecond(i128::from(START_NS + second * S)).expect("a time");
+            let at = at.strftime("%Y-%m-%dT%H:%M:%S.000000000Z");
+            scene.append(
+                "app.log",
+                &format!("{at} stdout P hello \n{at} stdout F \"world\" {second}\n"),
+            );
+        }
+        at(&mut scene, 200);
+        let wanted = wanted(3..5, 10, End::First);
+        let (kept, matched) = merged(&scene.records(&wanted), wanted.keep);
+        let shown: Vec<String> = kept.shown().into_iter().map(|record| place(record).2).collect();
+        assert_eq!(
+            (shown, matched),
+            (vec!["hello \"world\" 3".to_owned(), "hello \"world\" 4".to_owned()], 2)
+        );
+    }
+}

@@ -368,3 +368,73 @@ fn a_torn_or_spoilt_compressed_log_is_an_error_that_names_it() {
         }
     }
 }
+
+/// `select *` shows the records themselves, from files as they are; what it cannot show is told with its place.
+#[test]
+fn eval_shows_records() {
+    let case = Case::new(&[
+        ("pay.log", PAY),
+        (
+            "late.log",
+            "2026-11-23 07:31:00 x=1\n2026-11-23 07:31:30 x=2\n2026-11-23 07:30:00 x=3\n",
+        ),
+    ]);
+    let (records, code) = case.eval(&["select * parse kv('|', '=') where op = 'pay' limit 2", "pay.log"]);
+    let shown: Vec<Value> = records.iter().map(|record| record["text"].clone()).collect();
+    assert_eq!(
+        shown,
+        [
+            "2026-11-23 07:31:00.100|op=pay|amount=10.5|result=success",
+            "2026-11-23 07:31:02.000|op=pay|amount=0.000000001|result=fail\n  at Payment.run"
+        ]
+    );
+    assert_eq!(
+        (&records[1]["file"], &records[1]["offset"], &records[1]["bytes"]),
+        (&"pay.log".into(), &58.into(), &79.into())
+    );
+    assert_eq!(code, 0);
+    let (records, _) = case.eval(&[
+        "select * where line contains 'pay' order by time desc limit 1",
+        "pay.log",
+    ]);
+    assert_eq!(records[0]["time"], "2026-11-23T07:31:05Z");
+    let (records, _) = case.eval(&["select * from 2026-11-23T07:31:02Z to 2026-11-23T07:31:05Z", "pay.log"]);
+    assert_eq!(records.len(), 2, "half-open, by the record's own time");
+    // A record that cannot be counted is none that is shown, and the answer is not complete.
+    let (records, code) = case.eval(&["select * lateness 10s", "late.log"]);
+    assert_eq!((records.len(), code), (2, 3));
+    let output = case.run(&[
+        "eval",
+        "--tz",
+        "UTC",
+        "--format",
+        "table",
+        "select * limit 2",
+        "pay.log",
+    ]);
+    let (table, told) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert!(
+        table.starts_with("time ") && table.contains("fail\\x0a  at Payment.run"),
+        "{table}"
+    );
+    assert!(told.contains("2 of 4 records"), "{told}");
+    let csv = case.run(&["eval", "--tz", "UTC", "--format", "csv", "select * limit 1", "pay.log"]);
+    let csv = String::from_utf8(csv.stdout).unwrap();
+    assert!(
+        csv.starts_with("time,host,file,offset,text\n2026-11-23T07:31:00.1"),
+        "{csv}"
+    );
+    for (question, expected) in [
+        ("select * from pay", "which no monitor reads"),
+        ("select * limit 5000", "more than 1000 records"),
+        ("select * group by op", "belongs to a question that computes values"),
+    ] {
+        let output = case.run(&["eval", question, "pay.log"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(expected) && told.contains('^'), "{told}");
+    }
+}
