@@ -84,15 +84,15 @@ export function Failed({ error }) {
 function Standing({ answer }) {
   const { data, asked } = answer;
   const of = data.completeness;
-  const all = !data.more && asked.final;
+  const whole = of.percent === 100 && of.records_percent === 100;
   const end = data.order === 'desc' ? 'the latest' : 'the first';
-  const shown = all
-    ? `all ${count(data.records.length, 'record')}`
+  // That they are all is known only where everything was read and counted.
+  const shown = !data.more && asked.final
+    ? `${whole ? 'all ' : ''}${count(data.records.length, 'record')}${whole ? '' : ' found'}`
     : `${end} ${grouped(data.records.length)} of ${count(data.matched, 'record')}`;
   const percent = of.percent === null ? 'completeness unknown' : `${of.percent} % complete`;
   const missing = missingText(of.missing);
   const lost = lostText(of.lost ?? {});
-  const whole = of.percent === 100 && of.records_percent === 100;
   return html`
     <p class="trust ${whole ? 'complete' : asked.final ? 'below' : 'pending'}" data-test="records-standing">
       <b>${percent}</b> · ${shown}${asked.final ? '' : ' so far'}${missing && ` · missing: ${missing}`}${

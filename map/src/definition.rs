@@ -49,6 +49,9 @@ pub fn of_records(monitor: Monitor, wanted: &RecordsWanted) -> Result<(Monitor, 
         let limit = wanted.keep.limit;
         return Err(format!("{limit} records are wanted, at most {RECORDS_MAX} are allowed"));
     }
+    if wanted.window_ms == 0 {
+        return Err("the windows of the question have no length".to_owned());
+    }
     let condition = wanted.condition.as_deref().map(configs::parse_condition).transpose();
     let condition = condition.map_err(|mistake| mistake.to_string())?;
     let monitor = monitor.of_records(condition.as_ref(), wanted.window_ms);
@@ -133,6 +136,34 @@ mod tests {
             &format!("{PAY}# {}", "x".repeat(DEFINITION_BYTES_MAX)),
             Err("shorten it"),
         );
+    }
+
+    #[test]
+    fn a_question_for_records_is_one_that_can_be_answered() {
+        let wanted = |limit, window_ms, condition: &str| RecordsWanted {
+            keep: crate::kept::Keep {
+                limit,
+                end: crate::kept::End::First,
+            },
+            from_ns: 0,
+            to_ns: 1,
+            window_ms,
+            condition: Some(condition.to_owned()),
+        };
+        let compiled = |wanted| {
+            let compiled = compile_question(&Definition::Yaml(PAY.to_owned()), Some(&wanted));
+            compiled.map(|compiled| compiled.plan.window_ns)
+        };
+        assert_eq!(compiled(wanted(1_000, 7_000, "op = 'pay'")), Ok(7_000_000_000));
+        for (wanted, part) in [
+            (wanted(1_001, 7_000, "op = 'pay'"), "at most 1000"),
+            (wanted(10, 0, "op = 'pay'"), "no length"),
+            (wanted(10, 1, "op ="), "op ="),
+            (wanted(10, 1, "count() > 5"), "aggregate"),
+        ] {
+            let why = compiled(wanted).expect_err(part);
+            assert!(why.contains(part), "{why}");
+        }
     }
 
     #[test]

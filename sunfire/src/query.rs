@@ -26,6 +26,14 @@ struct Answer {
     completeness: Option<WireCompleteness>,
 }
 
+impl Answer {
+    /// Whether every host is ok for all of it, and no record was lost.
+    fn is_whole(&self) -> bool {
+        let is_whole = |of: &WireCompleteness| of.percent == Some(100) && of.records_percent >= 100.0;
+        self.completeness.as_ref().is_some_and(is_whole)
+    }
+}
+
 /// A point, as far as a table shows it.
 #[derive(Deserialize)]
 struct WirePoint {
@@ -135,7 +143,7 @@ pub fn run(arguments: &QueryArguments) -> Result<Exit, Failure> {
         out.flush()?;
         eprintln!(
             "{}{}",
-            records::told(shown.len(), data.matched),
+            records::told(shown.len(), data.matched, data.is_whole()),
             told(data.completeness.as_ref())
         );
         return Ok(exit(answer.partial));

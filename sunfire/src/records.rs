@@ -47,10 +47,11 @@ pub fn write(records: &[Box<RawValue>], format: Format, out: &mut impl Write) ->
     write_lines(&lines, format, out)
 }
 
-/// How many are shown of how many there are.
-pub fn told(shown: usize, matched: u64) -> String {
-    match shown as u64 == matched {
-        true => format!("{shown} records, which are all"),
-        false => format!("{shown} of {matched} records"),
+/// How many are shown of how many there are. That they are all is known only where everything was read and counted.
+pub fn told(shown: usize, matched: u64, is_whole: bool) -> String {
+    match (shown as u64 == matched, is_whole) {
+        (true, true) => format!("{shown} records, which are all"),
+        (true, false) => format!("{shown} records, which are all that were found"),
+        (false, _) => format!("{shown} of {matched} records"),
     }
 }

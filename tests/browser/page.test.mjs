@@ -459,6 +459,19 @@ describe('the records behind a point', () => {
   );
 
   onPage(
+    'below 100 % nobody says that these are all',
+    '?m=looks&tz=utc',
+    async (page) => {
+      await drawn(page);
+      const { x, y } = await pointPosition(page, middle('settled'), 1);
+      await page.mouse.click(x, y);
+      await seen(page, 'missing-hosts').waitFor();
+      assert.match(await text(page, 'records-standing'), /99 % complete · 7 records found · missing:/);
+    },
+    { prepare: (scenario) => Object.assign(scenario, { logs: { lacking: true } }) },
+  );
+
+  onPage(
     'other numbers at 100 % are said',
     '?m=looks&tz=utc',
     async (page) => {

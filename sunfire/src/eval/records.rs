@@ -65,11 +65,12 @@ pub(super) fn run(arguments: &EvalArguments, query: RecordsQuery) -> Result<Exit
     let mut out = BufWriter::new(std::io::stdout().lock());
     records::write(&shown, super::format(arguments), &mut out)?;
     out.flush()?;
-    eprintln!("{}", records::told(shown.len(), matched));
+    let is_whole = answer.hosts.percent() == Some(100) && lost == 0;
+    eprintln!("{}", records::told(shown.len(), matched, is_whole));
     if lost > 0 {
         eprintln!("warning: {lost} records of these days could not be counted: count them to see why");
     }
-    Ok(match answer.hosts.percent() == Some(100) && lost == 0 {
+    Ok(match is_whole {
         true => Exit::Complete,
         false => Exit::Incomplete,
     })

@@ -129,6 +129,14 @@ pub fn those_that_come_back_are_those_that_were_written(fleet: &Fleet) {
         told.contains(&format!("{} records, which are all; completeness 100 %", all.len())),
         "{told}"
     );
+    // Below 100 % nobody says that these are all.
+    let earlier = question(fleet, " and op = 'pay'", -60..3, "limit 1000");
+    let (records, code, told) = fleet.ask(&[&earlier]);
+    check(&records, &expected(fleet, 0..3, pays));
+    assert!(
+        code == 3 && told.contains("records, which are all that were found"),
+        "{told}"
+    );
     // The first, and the latest: across the seam of the two generations.
     let all = expected(fleet, LINES / 2 - 30..LINES / 2 + 30, pays);
     let range = LINES / 2 - 30..LINES / 2 + 30;
