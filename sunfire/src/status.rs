@@ -296,7 +296,7 @@ fn cost(monitor: &Monitor) -> String {
         bytes_per_s: bytes,
         ..
     } = monitor;
-    let tenth_mib = u128::from(*bytes) * 10 >> 20;
+    let tenth_mib = (u128::from(*bytes) * 10) >> 20;
     format!(
         "{}.{} ms/s, {}.{} MiB/s",
         cpu_us / 1000,

@@ -3,7 +3,7 @@
 
 use crate::protocol::{KeptLife, KeptProfile};
 use agent::profile::{StampProfile, StampZone, YEAR_MARKS_MAX};
-use agent::protocol::{FINGERPRINT_BYTES, Fingerprint, HostZone, Identity, ZoneName};
+use agent::protocol::{HostZone, ZoneName};
 use logline::boundary::{Boundary, RecordStamps};
 use logline::fields::Rule;
 use logline::records::Stamps;
@@ -166,9 +166,8 @@ impl Learned {
         (learned.version() == kept.version).then_some(learned)
     }
 
-    /// As a Brain keeps it: of the generation in this file, which begins so, and whose records end before a time, if
-    /// that is known.
-    pub(super) fn to_kept(&self, file: Identity, fingerprint: Fingerprint, until_ns: Option<i64>) -> KeptProfile {
+    /// As a Brain keeps it, of a generation of such a life.
+    pub(super) fn to_kept(&self, life: KeptLife) -> KeptProfile {
         KeptProfile {
             generation: self.key,
             version: self.version(),
@@ -176,13 +175,7 @@ impl Learned {
             appended: self.appended,
             stamps: self.for_agent(),
             lateness_ns: self.profile.lateness_ns,
-            life: Some(KeptLife {
-                file,
-                first_ns: self.first_ns,
-                until_ns,
-                // One that still grows would be told anew with each line.
-                fingerprint: Some(fingerprint).filter(|it| it.length as usize == FINGERPRINT_BYTES),
-            }),
+            life: Some(life),
         }
     }
 

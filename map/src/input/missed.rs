@@ -15,7 +15,7 @@ use super::stream::{Stream, Subscribed};
 use crate::protocol::{KeptLife, KeptProfile};
 use crate::verdict::HostState;
 use agent::pattern::Pattern;
-use agent::protocol::{Fingerprint, Identity, Role};
+use agent::protocol::{FINGERPRINT_BYTES, Fingerprint, Identity, Role};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -47,15 +47,21 @@ pub(super) struct Told<'l> {
 }
 
 impl Told<'_> {
-    /// As it is told to somebody who knows this of it. What is over stays so, unless it is written to again.
-    pub(super) fn to_kept(&self, known: Option<&KeptProfile>) -> KeptProfile {
+    /// Its life, as it is told to somebody who knows this of it. What is over stays so, unless it is written to again.
+    pub(super) fn kept_life(&self, known: Option<&KeptProfile>) -> KeptLife {
         let known_ns = known.and_then(|known| known.life?.until_ns);
         let until_ns = match self.life {
             Life::Open => None,
             Life::Renamed => known_ns,
             Life::Until(until_ns) => Some(known_ns.map_or(until_ns, |known_ns| known_ns.max(until_ns))),
         };
-        self.learned.to_kept(self.file, self.fingerprint, until_ns)
+        KeptLife {
+            file: self.file,
+            first_ns: self.learned.first_ns,
+            until_ns,
+            // One that still grows would be told anew with each line.
+            fingerprint: Some(self.fingerprint).filter(|it| it.length as usize == FINGERPRINT_BYTES),
+        }
     }
 }
 

@@ -33,6 +33,12 @@ pub(super) struct Subscribed {
     told_profiles: BTreeMap<u64, (u32, Option<KeptLife>)>,
 }
 
+/// What may be news of a generation.
+enum Kept<'t> {
+    Here(&'t Told<'t>, KeptLife),
+    Over(KeptProfile),
+}
+
 impl Subscribed {
     pub(super) fn new(subscription: Subscription) -> Self {
         Self {
@@ -55,10 +61,26 @@ impl Subscribed {
         let mut news = Vec::new();
         let known = &self.subscription.profiles;
         let known = |key: u64| known.iter().find(|known| known.generation == key);
-        let here = told.iter().map(|told| told.to_kept(known(told.learned.key)));
-        for kept in here.chain(over) {
-            let now = (kept.version, kept.life);
-            if self.told_profiles.insert(kept.generation, now) != Some(now) && known(kept.generation) != Some(&kept) {
+        let here = told.iter().map(|told| {
+            let life = told.kept_life(known(told.learned.key));
+            (
+                (told.learned.key, told.learned.version(), Some(life)),
+                Kept::Here(told, life),
+            )
+        });
+        let over = over
+            .into_iter()
+            .map(|kept| ((kept.generation, kept.version, kept.life), Kept::Over(kept)));
+        for ((key, version, life), kept) in here.chain(over) {
+            // Most pulls bring nothing new of any: that is found out before anything is copied.
+            if self.told_profiles.insert(key, (version, life)) == Some((version, life)) {
+                continue;
+            }
+            let kept = match kept {
+                Kept::Here(told, life) => told.learned.to_kept(life),
+                Kept::Over(kept) => kept,
+            };
+            if known(key) != Some(&kept) {
                 kept.join(&mut news);
             }
         }

@@ -146,7 +146,7 @@ impl Budget {
     fn excess(&self) -> Option<String> {
         let Rate { cpu_us, bytes } = self.rate;
         let ms = |us: u64| format!("{}.{}", us / 1000, us % 1000 / 100);
-        let mib = |bytes: u64| format!("{}.{}", bytes >> 20, (bytes % (1 << 20)) * 10 >> 20);
+        let mib = |bytes: u64| format!("{}.{}", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20);
         let cpu = self.cpu_us_max.filter(|max| cpu_us > *max);
         let cpu = cpu.map(|max| {
             format!(

@@ -1,7 +1,7 @@
 //! What is kept of what was learned stands for the same.
 
 use super::*;
-use agent::content::fingerprint_of;
+use agent::protocol::Identity;
 use proptest::prelude::*;
 
 /// 2026-11-23T12:00:00Z
@@ -48,10 +48,15 @@ fn read(learned: &Learned, sample: &[u8]) -> Vec<Option<i64>> {
     lines.iter().map(|(at, line)| stamps.read(line, *at)).collect()
 }
 
-const FILE: Identity = Identity {
-    device: 1,
-    inode: 2,
-    birth_ns: None,
+const LIFE: KeptLife = KeptLife {
+    file: Identity {
+        device: 1,
+        inode: 2,
+        birth_ns: None,
+    },
+    first_ns: 3,
+    until_ns: None,
+    fingerprint: None,
 };
 
 proptest! {
@@ -70,7 +75,7 @@ proptest! {
         let mut learned = Learned::from_sample(&sample, 0, &known).expect("stamps");
         let is_appended = learned.append(&more, sample.len() as u64, &known);
         prop_assert_eq!(learned.appended, u32::from(is_appended));
-        let kept = learned.to_kept(FILE, fingerprint_of(&[]), None);
+        let kept = learned.to_kept(LIFE);
         let bytes = rmp_serde::to_vec_named(&kept).expect("encodes");
         let kept: KeptProfile = rmp_serde::from_slice(&bytes).expect("decodes");
         // The file has grown since, and was written later.
@@ -78,7 +83,7 @@ proptest! {
         let later = Circumstances { written_seconds: WRITTEN_S + 40_000_000, ..known };
         let back = Learned::from_kept(&kept, &whole, 0, &later).expect("is believed");
         prop_assert!(back.reads_like(&learned));
-        prop_assert_eq!(back.to_kept(FILE, fingerprint_of(&[]), None), kept);
+        prop_assert_eq!(back.to_kept(LIFE), kept);
         prop_assert_eq!(back.version(), learned.version());
         prop_assert_eq!(read(&back, &whole), read(&learned, &whole));
         prop_assert!(read(&back, &whole).iter().any(Option::is_some));
@@ -90,9 +95,7 @@ fn a_profile_of_other_overrides_or_of_no_zone_is_not_believed() {
     let sample = file(FORMATS[1], "", &[1, 2, 3]);
     let host = known(None, StampZone::Host);
     let is_believed = |kept: &Circumstances, now: &Circumstances| {
-        let kept = Learned::from_sample(&sample, 0, kept)
-            .expect("stamps")
-            .to_kept(FILE, fingerprint_of(&[]), None);
+        let kept = Learned::from_sample(&sample, 0, kept).expect("stamps").to_kept(LIFE);
         Learned::from_kept(&kept, &sample, 0, now).is_some()
     };
     let given = known(Some(FORMATS[1]), StampZone::Host);
@@ -101,8 +104,6 @@ fn a_profile_of_other_overrides_or_of_no_zone_is_not_believed() {
     assert!(!is_believed(&host, &given) && !is_believed(&given, &host));
     // A host that had no name for its zone keeps the offset; one that lost its name has none.
     assert!(is_believed(&unnamed, &host) && !is_believed(&host, &unnamed));
-    let kept = Learned::from_sample(&sample, 0, &host)
-        .expect("stamps")
-        .to_kept(FILE, fingerprint_of(&[]), None);
+    let kept = Learned::from_sample(&sample, 0, &host).expect("stamps").to_kept(LIFE);
     assert!(Learned::from_kept(&kept, b"no stamp\n", 0, &host).is_none());
 }
