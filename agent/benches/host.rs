@@ -1,6 +1,6 @@
 //! What an agent costs its host, as a process, in CPU time as the scheduler counts it: handing a log out, beside nginx
-//! with sendfile on the same file by turns, to a client that copies what comes and to one that discards it; and the
-//! first query of a log of 100 GB. `cargo bench -p agent --bench host -- [MIB] [RUNS]`; without nginx (Debian: `apt
+//! with sendfile on the same file by turns, with the same priority as the agent, to the same client, which copies what
+//! comes or discards it; and the first query of a log of 100 GB. `cargo bench -p agent --bench host -- [MIB] [RUNS]`; without nginx (Debian: `apt
 //! install nginx-light`) it says so, and leaves the comparison out.
 
 use agent::binding::{AgentProtocol, OPEN_TOKEN, RangeProtocol};
@@ -16,6 +16,7 @@ use lika::seam::{BoxedFuture, BoxedStream, Clock, Listener, Network, Randomness,
 use lika::wire::{Identity, Token};
 use logline::stamp::{Detection, ProfileReader, Zone, learn};
 use rustix::net::RecvFlags;
+use rustix::process::{Pid, setpriority_process};
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -27,13 +28,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What a client reads at once.
-const READ_BYTES: usize = 256 << 10;
+/// What a client reads at once: a chunk, as a Map.
+const READ_BYTES: usize = 1 << 20;
 /// Reads for so many bytes are for pieces of the file, and for fewer also for what stands between them.
 const DISCARDED_BYTES_MIN: usize = 32 << 10;
 /// How often nginx is asked whether it listens.
@@ -57,6 +58,10 @@ enum Reader {
     Discarding,
 }
 
+/// The agent's `manners`, and what they mean to the scheduler. Its clients are on the same machine here: whoever wakes
+/// one gives way to it with low priority at each packet, which is dear, and would not happen with clients elsewhere.
+const MANNERS: [(&str, i32); 2] = [("normal", 0), ("polite", 19)];
+
 /// Nanoseconds that all threads of a process have run.
 fn cpu_ns(pid: u32) -> Result<u64> {
     let mut all = 0;
@@ -77,16 +82,6 @@ impl Drop for Running {
     }
 }
 
-/// Takes up to a buffer of bytes from a socket; those that are discarded are never copied.
-fn receive(socket: &impl std::os::fd::AsFd, buffer: &mut [u8], how: Reader) -> io::Result<usize> {
-    let flags = match how {
-        Reader::Copying => RecvFlags::empty(),
-        Reader::Discarding => RecvFlags::TRUNC,
-    };
-    let (_, count) = rustix::net::recv(socket, buffer, flags)?;
-    Ok(count)
-}
-
 /// A file server beside which an agent is measured.
 struct Nginx {
     running: Running,
@@ -94,7 +89,7 @@ struct Nginx {
 }
 
 impl Nginx {
-    fn start(folder: &Path) -> Result<Option<Self>> {
+    fn start(folder: &Path, nice: i32) -> Result<Option<Self>> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let config = folder.join("nginx.conf");
         let served = folder.display();
@@ -110,6 +105,7 @@ impl Nginx {
             return Ok(None);
         };
         let running = Running(child);
+        setpriority_process(Pid::from_raw(running.0.id().cast_signed()), nice)?;
         for _ in 0..ATTEMPTS {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Ok(Some(Self { running, port }));
@@ -120,12 +116,21 @@ impl Nginx {
     }
 
     /// Bytes of a file that came.
-    fn fetch(&self, name: &str, buffer: &mut [u8], how: Reader) -> Result<u64> {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port))?;
-        write!(stream, "GET /{name} HTTP/1.0\r\n\r\n")?;
+    async fn fetch(&self, name: &str, buffer: &mut [u8], how: Reader) -> Result<u64> {
+        let address = format!("127.0.0.1:{}", self.port);
+        let mut stream = match how {
+            Reader::Copying => TcpNetwork.dial(&address).await?,
+            Reader::Discarding => Discarding.dial(&address).await?,
+        };
+        let request = format!(
+            "GET /{name} HTTP/1.0
+
+"
+        );
+        stream.write_all(request.as_bytes()).await?;
         let mut all = 0;
         loop {
-            match receive(&stream, buffer, how)? {
+            match stream.read(buffer).await? {
                 0 => return Ok(all),
                 count => all += count as u64,
             }
@@ -166,7 +171,7 @@ impl AsyncRead for Discarded {
         loop {
             ready!(self.0.poll_read_ready(context))?;
             let space = into.initialize_unfilled();
-            let read = || receive(&self.0, space, Reader::Discarding);
+            let read = || Ok(rustix::net::recv(&self.0, &mut *space, RecvFlags::TRUNC)?.1);
             match self.0.try_io(Interest::READABLE, read) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
@@ -194,9 +199,9 @@ impl AsyncWrite for Discarded {
 }
 
 /// A built agent over a folder, and where it listens.
-fn start_agent(folder: &Path) -> Result<(Running, String)> {
+fn start_agent(folder: &Path, manners: &str) -> Result<(Running, String)> {
     let yaml = format!(
-        "role: agent\nlisten: 127.0.0.1:0\nhost: h1\nroots: [{}]\n",
+        "role: agent\nlisten: 127.0.0.1:0\nhost: h1\nmanners: {manners}\nroots: [{}]\n",
         folder.display()
     );
     let config = folder.join("agent.yaml");
@@ -357,7 +362,7 @@ async fn first_query(folder: &Path) -> Result<()> {
             None,
         )?;
     }
-    let (agent, address) = start_agent(folder)?;
+    let (agent, address) = start_agent(folder, "polite")?;
     let puller = Puller::open(&address)?;
     let (mut spent_ns, mut reads, mut bytes) = (Vec::new(), 0, 0);
     for target in &targets {
@@ -398,21 +403,29 @@ async fn serving(folder: &Path, mebibytes: u64, runs: usize) -> Result<()> {
     }
     out.flush()?;
     drop(out);
-    let Some(nginx) = Nginx::start(folder)? else {
-        println!("skipped: there is no nginx to compare with (Debian: apt install nginx-light)");
-        return Ok(());
-    };
-    let (agent, address) = start_agent(folder)?;
+    for (manners, nice) in MANNERS {
+        let Some(nginx) = Nginx::start(folder, nice)? else {
+            println!("skipped: there is no nginx to compare with (Debian: apt install nginx-light)");
+            return Ok(());
+        };
+        println!("serving {mebibytes} MiB with nice {nice}, CPU seconds per GB, median of {runs}");
+        compare(&log, &nginx, manners, runs).await?;
+    }
+    Ok(())
+}
+
+async fn compare(log: &Path, nginx: &Nginx, manners: &str, runs: usize) -> Result<()> {
+    let folder = log.parent().ok_or("a log is in a folder")?;
+    let (agent, address) = start_agent(folder, manners)?;
     let mut puller = Puller::open(&address)?;
-    let file = puller.listed(&log).await?;
+    let file = puller.listed(log).await?;
     let mut buffer = vec![0; READ_BYTES];
-    println!("serving {mebibytes} MiB, CPU seconds per GB, median of {runs}");
     for how in [Reader::Discarding, Reader::Copying] {
         let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..=runs {
             let before = (cpu_ns(agent.0.id())?, cpu_ns(nginx.running.0.id())?);
             let pulled = puller.pull(&file, &mut buffer, how).await? as f64;
-            let fetched = nginx.fetch("access.log", &mut buffer, how)? as f64;
+            let fetched = nginx.fetch("access.log", &mut buffer, how).await? as f64;
             let spent = (
                 cpu_ns(agent.0.id())? - before.0,
                 cpu_ns(nginx.running.0.id())? - before.1,

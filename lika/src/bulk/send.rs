@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use rustix::io::Errno;
+use rustix::net::SendFlags;
 use thiserror::Error;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
@@ -16,6 +17,9 @@ use crate::wire::frame::{HEADER_BYTES, Header};
 
 /// Bytes copied at a time where `sendfile` cannot be used.
 const COPY_BYTES: usize = 64 * 1024;
+/// Bytes sent without a wait after which others have their turn: a client as fast as the disk must not keep the thread
+/// that serves all of them, and a turn costs a look at all sockets.
+const TURN_BYTES: u64 = 4 << 20;
 
 /// The transfer cannot go on.
 #[derive(Debug, Error)]
@@ -43,6 +47,8 @@ pub(crate) struct Sender<'a> {
     /// Confirmation of a chunk and header of the next, written together.
     pending: Vec<u8>,
     copy: Vec<u8>,
+    /// Bytes sent since others had their turn.
+    in_turn: u64,
 }
 
 impl<'a> Sender<'a> {
@@ -61,6 +67,7 @@ impl<'a> Sender<'a> {
             patience,
             pending,
             copy: Vec::new(),
+            in_turn: 0,
         }
     }
 
@@ -71,10 +78,20 @@ impl<'a> Sender<'a> {
 
     /// Writes what is queued.
     pub(crate) async fn flush(&mut self) -> Result<(), SendError> {
+        self.write_pending(Behind::Nothing).await?;
+        Ok(self.patience.wait(self.clock, self.stream.flush()).await??)
+    }
+
+    async fn write_pending(&mut self, behind: Behind) -> Result<(), SendError> {
         let mut at = 0;
         while at < self.pending.len() {
-            let written = self.stream.write(&self.pending[at..]);
-            let count = self.patience.wait(self.clock, written).await??;
+            let bytes = &self.pending[at..];
+            let count = match (behind, self.stream.tcp()) {
+                (Behind::Chunk, Some(socket)) => {
+                    self.patience.wait(self.clock, send_with_more(socket, bytes)).await??
+                }
+                _ => self.patience.wait(self.clock, self.stream.write(bytes)).await??,
+            };
             if count == 0 {
                 return Err(io::Error::from(io::ErrorKind::WriteZero).into());
             }
@@ -82,7 +99,7 @@ impl<'a> Sender<'a> {
             self.patience.moved(count as u64);
         }
         self.pending.clear();
-        Ok(self.patience.wait(self.clock, self.stream.flush()).await??)
+        Ok(())
     }
 
     /// Sends a range's chunks; the last confirmation stays queued.
@@ -109,11 +126,12 @@ impl<'a> Sender<'a> {
             let announced = u32::try_from(announced).unwrap_or(self.chunk_bytes);
             self.pace.take(announced.into(), self.clock).await;
             self.queue(&Header::encode_unchecked(Kind::BulkChunk, sent, announced));
-            self.flush().await?;
+            self.write_pending(Behind::Chunk).await?;
             let (real, failed) = self.send_chunk(range, sent, announced, &mut way).await?;
             self.send_padding(announced - real).await?;
             self.queue(&confirmation(sent, announced, real));
             sent += u64::from(real);
+            self.give_way(real.into()).await;
             match failed {
                 Some(why) => break RangeEnd::Failed(why),
                 None if real < announced => break RangeEnd::Shorter,
@@ -125,6 +143,14 @@ impl<'a> Sender<'a> {
             sent,
             end,
         })
+    }
+
+    async fn give_way(&mut self, sent: u64) {
+        self.in_turn += sent;
+        if self.in_turn >= TURN_BYTES {
+            self.in_turn = 0;
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Sends up to `announced` bytes; fewer only if the file ends or cannot be read, and then why it cannot.
@@ -196,6 +222,23 @@ impl<'a> Sender<'a> {
         }
         Ok(())
     }
+}
+
+/// What follows queued bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    /// They are to leave now.
+    Nothing,
+    /// Bytes of a chunk, at once: those queued may wait for them, and leave in one packet with them.
+    Chunk,
+}
+
+/// Writes bytes that others follow at once, as many as the socket takes now. A packet of their own would wake the
+/// fetching end for 32 bytes.
+async fn send_with_more(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+    let send = || Ok(rustix::net::send(socket, bytes, flags)?);
+    socket.async_io(Interest::WRITABLE, send).await
 }
 
 /// What one step did.

@@ -39,7 +39,7 @@ const RANGE_DEADLINE: Duration = Duration::from_secs(60);
 /// How often an agent that stays connected is asked how it is kept within bounds: that changes with its process alone.
 const STATUS_EVERY: Duration = Duration::from_secs(60);
 /// Room made in a buffer at a time: a chunk of the bulk lane.
-const CHUNK_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: u64 = 1 << 20;
 
 /// The connections to one agent, closed with the last input that uses them.
 pub(super) struct AgentLink {
@@ -344,12 +344,10 @@ async fn fetch(
     let filled = &mut Filled { into, len };
     let mut fetch = client.fetch(request, RANGE_DEADLINE).await?;
     loop {
-        if filled.into.len() < filled.len + CHUNK_BYTES {
-            // Doubling, so that zeros are written once and not for each chunk.
-            let len = (filled.len + CHUNK_BYTES).max(filled.into.len() * 2);
-            filled
-                .into
-                .resize(len.min(filled.len + CHUNK_BYTES + request.length as usize), 0);
+        let left = request.length.saturating_sub((filled.len - len) as u64);
+        let room = usize::try_from(left.min(CHUNK_BYTES)).unwrap_or(usize::MAX);
+        if filled.into.len() < filled.len + room {
+            filled.into.resize(filled.len + room, 0);
         }
         match fetch.next(&mut filled.into[filled.len..]).await? {
             Received::Bytes(count) => filled.len += count,
