@@ -175,7 +175,7 @@ function File({ app, host, file, zone, attempt }) {
       <${Awaited} live=${detected} what="detection" />
       ${detected.value && html`<${Detection} detected=${detected.value} />`}
     </section>
-    <section><h2>Its last lines <button class="link" onClick=${tail.again}>again</button></h2>
+    <section><h2>Its ${tail.value?.file.packed?.shown === 'beginning' ? 'first' : 'last'} lines <button class="link" onClick=${tail.again}>again</button></h2>
       <${Awaited} live=${tail} what="tail" />
       ${tail.value && html`<${Tail} tail=${tail.value} zone=${zone} />`}
     </section>`;
@@ -195,7 +195,8 @@ function Detection({ detected }) {
     ['disorder', found.max_back_ms === null ? null : `${found.max_back_ms} ms at most`],
     ['lateness', found.lateness_advice && `${found.lateness_advice} is enough for what was seen`],
     ['stamped', `${share} % of ${grouped(found.lines)} lines begin a record`],
-    ['looked at', `${short(numberOf(detected.looked_at), 'B')} of ${short(numberOf(file.size), 'B')}`],
+    ['looked at', `${short(numberOf(detected.looked_at), 'B')} of ${short(numberOf(file.packed?.bytes ?? file.size), 'B')}`],
+    ['compressed', file.packed && packedText(file)],
   ];
   const shown = rows.filter(([, value]) => value);
   return html`
@@ -204,11 +205,20 @@ function Detection({ detected }) {
     </dl>`;
 }
 
+/** What a compressed file is, and what must be known of what is shown of it. */
+function packedText({ size, packed }) {
+  const more = packed.shown === 'beginning' ? ' and more' : '';
+  const text = `${packed.method}, ${short(numberOf(size), 'B')} of ${short(numberOf(packed.bytes), 'B')}${more}`;
+  return packed.note ? `${text}; ${packed.note}` : text;
+}
+
 function Tail({ tail, zone }) {
   const invalid = tail.lines.reduce((sum, line) => sum + line.invalid, 0);
   const changed = dateTime(timeMs(tail.file.mtime), zone);
   return html`
-    <p class="muted small">${tail.encoding}, ${short(numberOf(tail.file.size), 'B')}, changed ${changed}${
+    <p class="muted small">${tail.encoding}, ${
+      tail.file.packed ? packedText(tail.file) : short(numberOf(tail.file.size), 'B')
+    }, changed ${changed}${
       invalid > 0 ? `; ${count(invalid, 'byte')} of this are no ${tail.encoding}` : ''
     }</p>
     <pre class="tail" tabindex="0" aria-label="Last lines" data-test="tail">${tail.lines.map(

@@ -242,6 +242,8 @@ struct Shared {
     suspects: Arc<Semaphore>,
     rereads: Semaphore,
     browses: Semaphore,
+    /// What they look at of compressed files is unpacked in turn.
+    unpacks: Semaphore,
     /// Taken where one is free, and kept over pulls.
     inflations: Arc<Semaphore>,
     /// Waited for. Apart from the other, whose holders may wait for an agent that those who wait here have taken.
@@ -259,6 +261,7 @@ impl Shared {
             suspects: Arc::new(Semaphore::new(limits.suspect_pulls_max)),
             rereads: Semaphore::new(limits.rereads_max),
             browses: Semaphore::new(limits.browses_max),
+            unpacks: Semaphore::new(browse::UNPACKS_MAX),
             inflations: Arc::new(Semaphore::new(limits.inflations_max)),
             reread_inflations: Arc::new(Semaphore::new(limits.inflations_max)),
             config,

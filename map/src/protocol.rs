@@ -13,8 +13,8 @@ mod browse;
 
 pub use browse::{
     AGENTS_MAX, AgentSaid, AgentSeen, BrowseQuestion, BrowseRequest, Browsed, DETECT_HEAD_BYTES, DETECT_TAIL_BYTES,
-    Detected, FileKind, FileSeen, FolderEntry, LISTED_MAX, LimitMet, NotBrowsed, PathProblem, Refusal, RootStatus,
-    StatusAnswer, StatusLimits, TAIL_BYTES_MAX, Tail, TailLine, user_of,
+    Detected, FileKind, FileSeen, FolderEntry, LISTED_MAX, LimitMet, NotBrowsed, Packed, PathProblem, Reach, Refusal,
+    RootStatus, StatusAnswer, StatusLimits, TAIL_BYTES_MAX, Tail, TailLine, user_of,
 };
 
 pub use agent::profile::{PatternOrigin, StampEntry, StampPlace, StampProfile, StampZone};

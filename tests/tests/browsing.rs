@@ -64,6 +64,36 @@ fn until(what: &str, mut look: impl FnMut() -> Option<Value>) -> Value {
     }
 }
 
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, bytes).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
+
+/// The log compressed: whole, larger than is unpacked for a look, torn, spoilt, and by what is not unpacked.
+fn furnish_compressed(folder: &Path, log: &[u8]) {
+    let packed = folder.join("packed");
+    fs::create_dir_all(&packed).expect("a folder");
+    let put = |name: &str, bytes: &[u8]| fs::write(packed.join(name), bytes).expect("a file");
+    let whole = gzip(log);
+    put("whole.gz", &whole);
+    put(
+        "whole.zst",
+        &ruzstd::encoding::compress_to_vec(log, ruzstd::encoding::CompressionLevel::Fastest),
+    );
+    // By what they hold, whatever their name.
+    put("named.log", &whole);
+    put("plain.gz", log);
+    put("torn.gz", &whole[..whole.len() / 2]);
+    let mut spoilt = whole.clone();
+    let checksum = spoilt.len() - 6;
+    spoilt[checksum] ^= 1;
+    put("spoilt.gz", &spoilt);
+    put("other.xz", b"\xfd7zXZ\0");
+    let bomb = [log, &vec![b'x'; 65 << 20]].concat();
+    put("bomb.gz", &gzip(&bomb));
+}
+
 /// A host's folder with a log, and ways out of it.
 fn furnish(folder: &Path, outside: &Path) {
     fs::create_dir_all(folder.join("sub")).expect("a folder");
@@ -78,6 +108,7 @@ fn furnish(folder: &Path, outside: &Path) {
     };
     let mut log = (0..LINES).map(line).collect::<String>().into_bytes();
     log.extend_from_slice(b"2026-11-23 07:05:00 INFO no text: \xff\n");
+    furnish_compressed(folder, &log);
     fs::write(folder.join("app.log"), log).expect("a file");
     symlink(outside.join("secret.log"), folder.join("link.log")).expect("a link");
     symlink(outside, folder.join("out")).expect("a link");
@@ -104,6 +135,7 @@ fn a_host_is_browsed_through_the_cluster_and_gives_nothing_else_away() {
     let server = cluster.server();
     until_answered(&server);
     what_is_allowed(&server, &home);
+    what_is_compressed(&server, &home);
     what_is_hostile(&server, &home, outside.to_str().expect("UTF-8"));
     agents_are_told(&server);
     stopped_ones_are_said(&mut cluster, &server, &home);
@@ -130,7 +162,9 @@ fn what_is_allowed(server: &str, home: &str) {
         .collect();
     assert_eq!(
         names,
-        ["app.log", "fifo.log", "hard.log", "link.log", "out", "slash", "sub"]
+        [
+            "app.log", "fifo.log", "hard.log", "link.log", "out", "packed", "slash", "sub"
+        ]
     );
     let log = &listed["entries"][0];
     assert_eq!((&log["kind"], &log["refusal"]), (&"file".into(), &Value::Null));
@@ -169,6 +203,60 @@ fn what_is_allowed(server: &str, home: &str) {
     );
     let sample = found["sample"].as_str().expect("a sample");
     assert_eq!(sample, "⟦2026-11-23 07:00:00⟧ INFO request 0 \\x1b[31mred");
+}
+
+/// Compressed files show what is in them, and what of them can't be had is said.
+fn what_is_compressed(server: &str, home: &str) {
+    let plain = format!("{home}/app.log");
+    let asked = |question: &str, path: &str| format!("files/{question}?{}&bytes=200", of_host("web-01", path));
+    let (lines, found) = (
+        data(server, &asked("tail", &plain))["lines"].clone(),
+        data(server, &asked("detect", &plain))["found"].clone(),
+    );
+    for (name, method) in [
+        ("whole.gz", "gzip"),
+        ("whole.zst", "zstd"),
+        ("named.log", "gzip"),
+        ("plain.gz", ""),
+    ] {
+        let path = format!("{home}/packed/{name}");
+        let (tail, detected) = (
+            data(server, &asked("tail", &path)),
+            data(server, &asked("detect", &path)),
+        );
+        assert_eq!((&tail["lines"], &detected["found"]), (&lines, &found), "{name}");
+        let packed = &tail["file"]["packed"];
+        assert_eq!(packed, &detected["file"]["packed"]);
+        match method {
+            "" => assert_eq!(packed, &Value::Null),
+            method => assert_eq!(
+                (&packed["method"], &packed["shown"], &packed["note"]),
+                (&method.into(), &"end".into(), &Value::Null)
+            ),
+        }
+    }
+    let tail = data(server, &asked("tail", &format!("{home}/packed/bomb.gz")));
+    assert_eq!(tail["file"]["packed"]["shown"], "beginning");
+    assert_eq!(
+        tail["lines"][0]["text"],
+        "2026-11-23 07:00:00 INFO request 0 \\x1b[31mred"
+    );
+    let note = tail["file"]["packed"]["note"].as_str().expect("a note");
+    assert!(note.contains("too large"), "{note}");
+    let detected = data(server, &asked("detect", &format!("{home}/packed/bomb.gz")));
+    assert_eq!(detected["found"]["format"], found["format"]);
+    let torn = data(server, &asked("tail", &format!("{home}/packed/torn.gz")));
+    let note = torn["file"]["packed"]["note"].as_str().expect("a note");
+    assert!(note.contains("ends too early"), "{note}");
+    for (name, why) in [
+        ("spoilt.gz", "is corrupt"),
+        ("other.xz", "only gzip and zstd are unpacked"),
+    ] {
+        for question in ["tail", "detect"] {
+            let (status, text) = ask(server, &asked(question, &format!("{home}/packed/{name}")));
+            assert!(status == 422 && text.contains(why), "{name}: {status} {text}");
+        }
+    }
 }
 
 /// Ways out, as they are written in a query string: each is refused, and none gives a byte of what lies outside.

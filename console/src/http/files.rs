@@ -13,8 +13,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use brain::protocol::{BrainAnswer, BrainRequest, BrowseQuestion, Browsed, NotBrowsed};
 use map::detect::Findings;
 use map::protocol::{
-    AgentSaid, AgentSeen, FileKind, FileSeen, FolderEntry, LISTED_MAX, PathProblem, StatusAnswer, Tail, TailLine,
-    user_of,
+    AgentSaid, AgentSeen, FileKind, FileSeen, FolderEntry, LISTED_MAX, PathProblem, Reach, StatusAnswer, Tail,
+    TailLine, user_of,
 };
 use map::verdict::HostState;
 use reduce::point::rfc3339;
@@ -89,6 +89,19 @@ struct FileBody {
     path: String,
     size: u64,
     mtime: String,
+    /// Null of a file that is not compressed.
+    packed: Option<PackedBody>,
+}
+
+#[derive(Serialize)]
+struct PackedBody {
+    method: String,
+    /// What it holds, as far as it was unpacked.
+    bytes: u64,
+    /// `end` or `beginning`.
+    shown: &'static str,
+    /// What people must know of it.
+    note: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -343,10 +356,20 @@ fn kind(kind: FileKind) -> &'static str {
 }
 
 fn file_body(file: FileSeen) -> FileBody {
+    let packed = file.packed.map(|packed| PackedBody {
+        method: packed.method,
+        bytes: packed.bytes,
+        shown: match packed.reach {
+            Reach::Beginning => "beginning",
+            Reach::Whole | Reach::Torn => "end",
+        },
+        note: packed.reach.note(),
+    });
     FileBody {
         path: file.path,
         size: file.size,
         mtime: rfc3339(file.mtime_ns),
+        packed,
     }
 }
 
@@ -384,8 +407,9 @@ fn refused(why: NotBrowsed) -> Refusal {
             Refusal::unavailable(message).hint("see to the host, its agent, and the cluster")
         }
         NotBrowsed::Busy => busy(),
-        NotBrowsed::Compressed { .. } | NotBrowsed::Changed { .. } | NotBrowsed::Unfit(_) => {
-            Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "execution", message)
-        }
+        NotBrowsed::Compressed { .. }
+        | NotBrowsed::Damaged { .. }
+        | NotBrowsed::Changed { .. }
+        | NotBrowsed::Unfit(_) => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "execution", message),
     }
 }

@@ -84,6 +84,42 @@ pub struct FileSeen {
     pub size: u64,
     /// Last modification.
     pub mtime_ns: i64,
+    /// What was unpacked of it, if it is compressed; offsets then count unpacked bytes.
+    #[serde(default)]
+    pub packed: Option<Packed>,
+}
+
+/// What was unpacked of a compressed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// `gzip` or `zstd`.
+    pub method: String,
+    /// How many bytes it holds, as far as it was unpacked.
+    pub bytes: u64,
+    /// How far that is.
+    pub reach: Reach,
+}
+
+/// How far a compressed file was unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// To its end, and every checksum in it agreed.
+    Whole,
+    /// It holds more than is unpacked for a look: its beginning is shown.
+    Beginning,
+    /// It ends too early: what there is is shown, and no checksum vouches for it.
+    Torn,
+}
+
+impl Reach {
+    /// What people must know of it.
+    pub fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::Beginning => Some("it is too large to be unpacked for a look: its beginning is shown"),
+            Self::Torn => Some("it ends too early, and is still being written or torn: what there is of it is shown"),
+        }
+    }
 }
 
 /// The end of a file as text.
@@ -139,11 +175,19 @@ pub enum NotBrowsed {
         /// What is known.
         detail: String,
     },
-    /// The file is compressed, and its end can't be had without all of it.
-    #[error("{path} is compressed: look at it with `sunfire detect` on its host, or count it with a monitor")]
+    /// The file is compressed by a method that is not unpacked.
+    #[error("{path} is compressed, and only gzip and zstd are unpacked: unpack it on its host")]
     Compressed {
         /// The file.
         path: String,
+    },
+    /// The file is compressed, and what is in it can't be had.
+    #[error("{path} {why}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// Why, as what is said of it.
+        why: String,
     },
     /// The file became another while it was looked at.
     #[error("{path} changed while it was looked at: ask again")]

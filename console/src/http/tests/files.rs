@@ -2,7 +2,7 @@
 
 use super::*;
 use brain::protocol::{AgentSeen, BrainAnswer, BrowseQuestion, Browsed, NotBrowsed};
-use map::protocol::{AgentSaid, FileKind, FileSeen, FolderEntry, PathProblem, Refusal, Tail, TailLine};
+use map::protocol::{AgentSaid, FileKind, FileSeen, FolderEntry, Packed, PathProblem, Reach, Refusal, Tail, TailLine};
 
 /// What the Brain answers: by the path, so that a test says what is to happen.
 pub(super) fn browsed(host: &str, question: BrowseQuestion) -> BrainAnswer {
@@ -33,9 +33,18 @@ pub(super) fn browsed(host: &str, question: BrowseQuestion) -> BrainAnswer {
                 limit: None,
             }),
         },
-        BrowseQuestion::Tail { path, .. } if path.ends_with(".gz") => Err(NotBrowsed::Compressed { path }),
+        BrowseQuestion::Tail { path, .. } if path.ends_with(".xz") => Err(NotBrowsed::Compressed { path }),
+        BrowseQuestion::Tail { path, .. } if path.ends_with(".bad.gz") => Err(NotBrowsed::Damaged {
+            path,
+            why: "is corrupt: its CRC32 differs".to_owned(),
+        }),
         BrowseQuestion::Tail { path, .. } => Ok(Browsed::Tail(Tail {
             file: FileSeen {
+                packed: path.ends_with(".gz").then(|| Packed {
+                    method: "gzip".to_owned(),
+                    bytes: 70,
+                    reach: Reach::Beginning,
+                }),
                 path,
                 size: 9,
                 mtime_ns: 0,
@@ -95,6 +104,15 @@ async fn a_path_is_passed_on_as_it_was_written() {
         (&tail["data"]["lines"][0], &tail["data"]["encoding"]),
         (&line, &json!("UTF-8"))
     );
+    assert_eq!(tail["data"]["file"]["packed"], json!(null));
+    let tail = get(&scene.console, "/api/v1/files/tail?app=shop&host=h1&path=/a.gz")
+        .await
+        .json();
+    let note = "it is too large to be unpacked for a look: its beginning is shown";
+    assert_eq!(
+        tail["data"]["file"]["packed"],
+        json!({"method": "gzip", "bytes": 70, "shown": "beginning", "note": note})
+    );
     scene.end().await;
 }
 
@@ -107,7 +125,8 @@ async fn why_there_is_no_answer_is_said_by_status_and_text() {
         "files?app=shop&host=h1&path=/gone",
         "files?app=shop&host=h1&path=/hangs",
         "files?app=shop&host=h1&path=/away",
-        "files/tail?app=shop&host=h1&path=/a.gz",
+        "files/tail?app=shop&host=h1&path=/a.xz",
+        "files/tail?app=shop&host=h1&path=/a.bad.gz",
         "files/detect?app=shop&host=h1&path=/a",
         "files?app=shop&host=h2",
         "files?host=h1",
@@ -130,7 +149,8 @@ async fn why_there_is_no_answer_is_said_by_status_and_text() {
             "404 /gone does not exist",
             "504 the agent does not answer: nothing came",
             "503 no map can ask the agent: map-1: gone",
-            "422 /a.gz is compressed: look at it with `sunfire detect` on its host, or count it with a monitor",
+            "422 /a.xz is compressed, and only gzip and zstd are unpacked: unpack it on its host",
+            "422 /a.bad.gz is corrupt: its CRC32 differs",
             "503 too many folders and files are being looked at",
             "404 the inventory has no host h2 of shop now",
             "400 the parameter `app` is missing",
