@@ -1,7 +1,7 @@
 //! What an agent costs its host, as a process, in CPU time as the scheduler counts it: handing a log out, beside nginx
 //! with sendfile on the same file by turns, with the same priority as the agent, to the same client, which copies what
-//! comes or discards it; and the first query of a log of 100 GB. `cargo bench -p agent --bench host -- [MIB] [RUNS]`; without nginx (Debian: `apt
-//! install nginx-light`) it says so, and leaves the comparison out.
+//! comes or discards it; and the first query of a log of 100 GB. `cargo bench -p agent --bench host -- [MIB] [RUNS]`;
+//! without nginx (Debian: `apt install nginx-light`) it says so, and leaves the comparison out.
 
 use agent::binding::{AgentProtocol, OPEN_TOKEN, RangeProtocol};
 use agent::bisect::{self, ReadAt, Target};

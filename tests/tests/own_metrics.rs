@@ -1,5 +1,5 @@
-//! What the cluster says of itself grows with what is configured, never with what it reads or is asked: a folder of logs
-//! is no label. In other programs each path gets series of its own, which nobody ends.
+//! What the cluster says of itself grows with what is configured, never with what it reads or is asked: a folder of
+//! logs is no label. In other programs each path gets series of its own, which nobody ends.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ const LOGS_MORE: usize = 150;
 const LINES: usize = 3;
 /// Logs that are looked at besides, each by paths of its own: more than series may come.
 const LOOKED_AT: usize = 30;
-/// Series that may come while the logs do, since something is there for the first time: a status, a window of a monitor.
+/// Series that may come while the logs do, since something is there for the first time: a status, a window.
 const SERIES_MORE_MAX: usize = 20;
 
 /// Writes logs of a few lines of now. Each line is of its log alone: files that begin alike are taken for copies.

@@ -1,9 +1,9 @@
 //! What people look at in a compressed file: as much of what it holds as may be unpacked while somebody waits.
 //!
-//! The agent sends the file as it is, in the pieces that it shows of any file; it is unpacked here, off the threads that
-//! serve, under bounds of bytes, memory and time. A file that is over them shows its beginning, one that ends too early
-//! shows what there is, and both are said to. One that is not what was compressed shows nothing: no byte of it can be
-//! trusted.
+//! The agent sends the file as it is, in the pieces that it shows of any file; it is unpacked here, off the threads
+//! that serve, under bounds of bytes, memory and time. A file that is over them shows its beginning, one that ends too
+//! early shows what there is, and both are said to. One that is not what was compressed shows nothing: no byte of it
+//! can be trusted.
 
 use super::preview;
 use crate::node::Shared;
