@@ -1,5 +1,5 @@
-//! A monitor that costs more than it may, as its operator and its neighbours see it: it says why it is not counted, what
-//! was counted before is right, another one on the same log goes on, and a higher limit is all that is needed.
+//! A monitor that costs more than it may, as its operator and its neighbours see it: it says why it is not counted,
+//! what was counted before is right, another one on the same log goes on, and a higher limit is all that is needed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};

@@ -89,7 +89,10 @@ mod tests {
             begin(std::slice::from_ref(&first), &[], 15),
             [suspension(1, 15, i64::MAX)]
         );
-        assert_eq!(begin(std::slice::from_ref(&first), &[], 5), [first.clone()]);
+        assert_eq!(
+            *begin(std::slice::from_ref(&first), &[], 5),
+            *std::slice::from_ref(&first)
+        );
         // Proved windows move on with the log; where it began does not.
         let known = [suspension(1, 15, i64::MAX)];
         assert_eq!(begin(&[first], &known, 40), known);

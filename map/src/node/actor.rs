@@ -36,7 +36,8 @@ const RESTART_BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(200),
     longest: Duration::from_secs(10),
 };
-/// A first pull is taken to have come so long after the one before: what it costs is spread over the time that it is of.
+/// A first pull is taken to have come so long after the one before: what it costs is spread over the time that it is
+/// of.
 const FIRST_PULL: Duration = Duration::from_secs(1);
 /// How an agent that was connected to and gave no answer is asked again.
 const RETRY: Backoff = Backoff {

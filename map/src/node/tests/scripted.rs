@@ -459,7 +459,8 @@ fn a_monitor_that_costs_too_much_is_suspended_and_tried_again_and_others_are_not
         assert_eq!(run.stage, Stage::Settled);
         // What was counted before stays, without a hole.
         let before = heard.verdicts["h1"].iter().filter(|before| before.to_ns <= run.from_ns);
-        assert!(before.clone().all(|before| before.state == HostState::Ok));
+        let before: Vec<&VerdictRun> = before.collect();
+        assert!(before.iter().all(|before| before.state == HostState::Ok));
         assert_eq!(before.last().map(|last| last.to_ns), Some(run.from_ns));
         let seen = scene.node.status().monitors;
         assert_eq!(
