@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use sunfire_tests::binary;
-use sunfire_tests::live::api::{Point, get, query};
+use sunfire_tests::live::api::{Point, get, query, until_stored};
 use sunfire_tests::live::up::Up;
 
 const S: i64 = 1_000_000_000;
@@ -169,6 +169,8 @@ fn watch(scene: &Scene) {
     let server = &scene.up.server;
     scene.put("cheap", "");
     scene.put("dear", "limits: { cpu: 1us/s }\n");
+    until_stored(server, "cheap");
+    until_stored(server, "dear");
     let first_ns = until(|| {
         let points = query(server, "select records from dear since 30s");
         let first = points.iter().find(|point| point.percent == Some(100));
