@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use sunfire_tests::binary;
-use sunfire_tests::live::api::{get, query};
+use sunfire_tests::live::api::{get, query, until_stored};
 use sunfire_tests::live::up::Up;
 
 /// How long what must come is waited for; only a failure takes so long.
@@ -35,6 +35,7 @@ fn write_logs(folder: &Path, numbers: std::ops::Range<usize>) {
 fn until_counted(server: &str, records: usize) {
     let clock = lika::seam::Clock::system();
     let deadline = clock.deadline_in(PATIENCE);
+    until_stored(server, "services");
     loop {
         let points = query(server, "select records from services since 10m");
         let counted: u64 = points.iter().filter_map(|point| point.values["records"].as_u64()).sum();
