@@ -173,7 +173,8 @@ fn watch(scene: &Scene) {
     until_stored(server, "dear");
     let first_ns = until(|| {
         let points = query(server, "select records from dear since 30s");
-        let first = points.iter().find(|point| point.percent == Some(100));
+        let is_counted = |point: &&Point| point.percent == Some(100) && point.values["records"].as_u64() > Some(0);
+        let first = points.iter().find(is_counted);
         first.map(|point| point.window_ns).ok_or_else(|| format!("{points:?}"))
     });
     scene.is_suspended();

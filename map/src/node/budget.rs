@@ -228,8 +228,8 @@ mod tests {
         assert_eq!(case.rulings, [(145, true)]);
         assert_eq!(
             case.why,
-            "suspended for its cost: it took 80.0 ms of CPU a second here, its limit is 50.0; it is tried again after 5 \
-             min"
+            "suspended for its cost: it took 80.0 ms of CPU a second here, its limit is 50.0; it is tried again \
+             after 5 min"
         );
         assert_eq!(
             case.budget.rate(),
