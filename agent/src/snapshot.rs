@@ -20,8 +20,9 @@ use crate::roots::Roots;
 pub const ATTEMPTS_MAX: u8 = 3;
 /// Longest `/etc/machine-id` that is believed; systemd's has 32 digits.
 const MACHINE_ID_BYTES_MAX: usize = 64;
-/// How long listing takes on a slow disk, for the planted bug that this makes show.
-const SLOW_LISTING: std::time::Duration = std::time::Duration::from_millis(500);
+/// How long listing takes on a slow disk, for the planted bug that this makes show: longer than a monitor's
+/// grace, so that records of its windows are written meanwhile.
+const SLOW_LISTING: std::time::Duration = std::time::Duration::from_millis(1500);
 
 /// The host's wall clock, handed in so that tests and the simulation own time.
 pub trait HostClock: Send + Sync {

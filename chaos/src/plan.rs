@@ -165,10 +165,11 @@ fn one_round(round: u32, random: &mut Random, targets: &Targets, listed: &mut Ve
         add(second, random, next);
         second += gap;
     }
-    // While the store is away, all that is merged goes with the Reduces that hold it.
-    add(48, random, Fault::Kill(Role::Console, targets.console.clone(), s(4)));
+    // While the store is away, all that is merged goes with the Reduces that hold it. It is away for seconds before
+    // they die: whole windows must have been handed out and not stored.
+    add(45, random, Fault::Kill(Role::Console, targets.console.clone(), s(9)));
     for reduce in &targets.reduces {
-        add(50, random, Fault::Kill(Role::Reduce, reduce.clone(), s(6)));
+        add(51, random, Fault::Kill(Role::Reduce, reduce.clone(), s(6)));
     }
     if listed.len() > 6 && round.is_multiple_of(2) {
         let gone = random.fresh(listed, &mut used);
