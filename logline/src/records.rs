@@ -76,6 +76,33 @@ pub enum Extent {
     Cut,
 }
 
+/// The texts of a reader's records, for whoever looks at many of them at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Texts<'r> {
+    buffer: &'r [u8],
+    base_position: u64,
+}
+
+impl<'r> Texts<'r> {
+    /// Where a record's text stands among the bytes that [`Texts::bytes`] gives.
+    #[inline]
+    pub fn place(&self, record: &Record) -> Range<usize> {
+        let begin = (record.position - self.base_position) as usize;
+        begin..begin + record.text_len as usize
+    }
+
+    /// The text of a record that was not released, without its last line end, at most the limit long.
+    #[inline]
+    pub fn of(&self, record: &Record) -> &'r [u8] {
+        &self.buffer[self.place(record)]
+    }
+
+    /// All bytes that are kept: records one behind the other, with what stands between them.
+    pub fn bytes(&self) -> &'r [u8] {
+        self.buffer
+    }
+}
+
 /// Unstamped lines at the beginning of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Head {
@@ -264,8 +291,16 @@ impl<S: Stamps> RecordReader<S> {
 
     /// Text of a record that was not released, without its last line end, at most the limit long.
     pub fn text(&self, record: &Record) -> &[u8] {
-        let begin = (record.position - self.base_position) as usize;
-        &self.buffer[begin..begin + record.text_len as usize]
+        self.texts().of(record)
+    }
+
+    /// The texts of all records that were not released.
+    #[inline]
+    pub fn texts(&self) -> Texts<'_> {
+        Texts {
+            buffer: &self.buffer[..self.filled],
+            base_position: self.base_position,
+        }
     }
 
     /// Unstamped lines found at the file's start so far.

@@ -257,6 +257,56 @@ impl Node {
         matches!(self, Self::Text(_))
     }
 
+    /// The conditions that must all be true for this one to be true, in their order.
+    pub(crate) fn conjuncts(&self) -> Vec<&Self> {
+        match self {
+            Self::And(left, right) => [left.conjuncts(), right.conjuncts()].concat(),
+            other => vec![other],
+        }
+    }
+
+    /// The same with columns of other numbers; `None` if one of them has none.
+    pub(crate) fn renumbered(&self, number: &mut impl FnMut(usize) -> Option<usize>) -> Option<Self> {
+        Some(match self {
+            Self::Column(column) => Self::Column(number(*column)?),
+            Self::Text(_) | Self::Number(_) | Self::Bool(_) | Self::Null => self.clone(),
+            Self::Not(inner) => Self::Not(Box::new(inner.renumbered(number)?)),
+            Self::Negate(inner) => Self::Negate(Box::new(inner.renumbered(number)?)),
+            Self::And(left, right) => {
+                Self::And(Box::new(left.renumbered(number)?), Box::new(right.renumbered(number)?))
+            }
+            Self::Or(left, right) => Self::Or(Box::new(left.renumbered(number)?), Box::new(right.renumbered(number)?)),
+            Self::Compare(op, left, right) => Self::Compare(
+                *op,
+                Box::new(left.renumbered(number)?),
+                Box::new(right.renumbered(number)?),
+            ),
+            Self::Arithmetic(op, left, right) => Self::Arithmetic(
+                *op,
+                Box::new(left.renumbered(number)?),
+                Box::new(right.renumbered(number)?),
+            ),
+            Self::In { value, list, negated } => Self::In {
+                value: Box::new(value.renumbered(number)?),
+                list: list.iter().map(|item| item.renumbered(number)).collect::<Option<_>>()?,
+                negated: *negated,
+            },
+            Self::Match {
+                value,
+                matcher,
+                negated,
+            } => Self::Match {
+                value: Box::new(value.renumbered(number)?),
+                matcher: matcher.clone(),
+                negated: *negated,
+            },
+            Self::IsNull { value, negated } => Self::IsNull {
+                value: Box::new(value.renumbered(number)?),
+                negated: *negated,
+            },
+        })
+    }
+
     /// The node's value for a record.
     pub fn value<'a>(&'a self, row: &'a impl Row) -> Value<'a> {
         match self {

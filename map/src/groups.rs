@@ -71,26 +71,21 @@ impl Groups {
         }
     }
 
-    /// Finds or makes the group of `key` and counts one record in it.
+    /// Finds or makes the group of `key` and counts so many records in it.
     #[inline]
-    pub fn enter(&mut self, key: &[u8]) -> Place {
+    pub fn enter(&mut self, key: &[u8], records: u64) -> Place {
         let place = self.place(xxh3_64(key), key);
         match place {
-            Place::Kept(index) => self.groups[index as usize].records += 1,
-            Place::Folded => self.folded_mut().records += 1,
+            Place::Kept(index) => self.groups[index as usize].records += records,
+            Place::Folded => self.folded_mut().records += records,
         }
         place
     }
 
-    /// Counts one record in the group of an index that [`Groups::enter`] gave. `None` if the limit is met, since then
-    /// another group may have taken its place.
+    /// Whether so many more groups are kept without any being turned away: places found meanwhile stay where they are.
     #[inline]
-    pub fn enter_kept(&mut self, index: u32) -> Option<Place> {
-        if self.groups.len() >= self.limit {
-            return None;
-        }
-        self.groups[index as usize].records += 1;
-        Some(Place::Kept(index))
+    pub fn has_room_for(&self, more: usize) -> bool {
+        self.groups.len() + more <= self.limit
     }
 
     /// States of a group, one of each kind.

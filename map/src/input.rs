@@ -31,6 +31,7 @@ mod reading;
 mod received;
 mod stream;
 mod suspension;
+mod together;
 mod unpack;
 mod usage;
 

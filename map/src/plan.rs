@@ -186,6 +186,16 @@ pub struct KeptPlan {
     pub range_ns: Range<i64>,
 }
 
+impl KeptPlan {
+    /// How many records are kept of a group.
+    pub fn limit(&self, plan: &Plan) -> usize {
+        match plan.states[self.state].kind {
+            StateKind::Records(keep) => usize::from(keep.limit),
+            _ => 0,
+        }
+    }
+}
+
 impl Plan {
     /// Compiles a monitor.
     ///

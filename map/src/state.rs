@@ -107,12 +107,24 @@ impl State {
         }
     }
 
-    /// Adds a record to a state that counts them.
+    /// Adds so many things to a state that counts them.
     #[inline]
-    pub fn add_record(&mut self) {
+    pub fn add_count(&mut self, more: u64) {
         match self {
-            Self::Count(count) => *count += 1,
-            other => debug_assert!(false, "a record was added to {other:?}"),
+            Self::Count(count) => *count += more,
+            other => debug_assert!(false, "a count was added to {other:?}"),
+        }
+    }
+
+    /// Adds so many decimals with this sum to a state that sums.
+    #[inline]
+    pub fn add_sum(&mut self, more: u64, sum_of_more: i128) {
+        match self {
+            Self::Sum { count, sum_nanos } => {
+                *count += more;
+                *sum_nanos += sum_of_more;
+            }
+            other => debug_assert!(false, "a sum was added to {other:?}"),
         }
     }
 

@@ -12,7 +12,7 @@ fn count(keys: &[u16], limit: usize) -> Groups {
     for key in keys {
         let mut bytes = Vec::new();
         encode_column(&mut bytes, Some(key.to_string().as_bytes()));
-        let place = groups.enter(&bytes);
+        let place = groups.enter(&bytes, 1);
         if let State::Count(count) = &mut groups.states_mut(place)[0] {
             *count += 1;
         }

@@ -91,7 +91,7 @@ impl Plan {
     #[inline]
     pub(super) fn extract(&mut self, record: &[u8], lines: Lines, out: &mut [Slot]) -> Result<(), Unparsable> {
         let line = first_line(record, lines);
-        if !line.starts_with(&self.lead) {
+        if !stands(&self.lead, line, 0) {
             return Err(Unparsable::OtherFormat);
         }
         let (steps, mut at) = match &mut self.jump {

@@ -1,9 +1,9 @@
-//! How a group's states take a record, decided once for a plan.
-//!
-//! Most states count records or take the number in a column, of every record: for these nothing is evaluated, and a
-//! number that several states take is parsed once.
+//! How a group's states take records.
 
-use super::{Input, RecordRow};
+use super::Input;
+use super::batch::Batch;
+use super::seat::{Cell, Condition, StateSeat, Way, is_numeric};
+use super::sheet::{Kind, Sheet};
 use crate::condition::{Node, Row, Value};
 use crate::extreme::Position;
 use crate::number::Decimal;
@@ -11,104 +11,154 @@ use crate::plan::{Counted, Plan, StatePlan};
 use crate::state::{State, StateKind};
 use logline::records::Record;
 
-/// How one state takes a record.
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    /// One more, of every record.
-    CountRecords,
-    /// The number at this place of [`Adder::numbers`], of every record.
-    Number(usize),
-    /// Anything else: it has a condition, or takes an expression or a text.
-    Evaluated,
-    /// The record itself is kept, which the engine does.
-    Kept,
+/// The records of a batch as one monitor sees them.
+#[derive(Clone, Copy)]
+pub(super) struct View<'v> {
+    pub(super) plan: &'v Plan,
+    pub(super) input: &'v Input,
+    pub(super) cells: &'v [Cell],
+    pub(super) batch: &'v Batch<'v>,
+    pub(super) sheet: Option<&'v Sheet>,
 }
 
-/// The text of a column as a number.
-#[derive(Debug, Clone, Copy)]
-enum Number {
-    Null,
-    Bad,
-    Decimal(Decimal),
+/// One record's columns.
+pub(super) struct ViewRow<'v> {
+    view: View<'v>,
+    at: usize,
 }
 
-/// Adds records to the states of groups.
-#[derive(Debug)]
-pub(super) struct Adder {
-    /// One for each state of the plan.
-    ways: Vec<Way>,
-    /// Columns that states take as they stand, with their numbers in the record at hand.
-    numbers: Vec<(usize, Number)>,
+impl Row for ViewRow<'_> {
+    #[inline]
+    fn column(&self, number: usize) -> Option<&[u8]> {
+        self.view.column(number, self.at)
+    }
 }
 
-impl Adder {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let mut numbers: Vec<(usize, Number)> = Vec::new();
-        let mut way = |planned: &StatePlan| match (&planned.condition, &planned.argument) {
-            _ if matches!(planned.kind, StateKind::Records(_)) => Way::Kept,
-            (None, _) if planned.kind == StateKind::Count && planned.counted == Counted::Records => Way::CountRecords,
-            (None, Some(Node::Column(column))) if is_numeric(planned.kind) => {
-                let known = numbers.iter().position(|(known, _)| known == column);
-                Way::Number(known.unwrap_or_else(|| {
-                    numbers.push((*column, Number::Null));
-                    numbers.len() - 1
-                }))
-            }
-            _ => Way::Evaluated,
-        };
-        Self {
-            ways: plan.states.iter().map(&mut way).collect(),
-            numbers,
+impl<'v> View<'v> {
+    /// A record's columns.
+    pub(super) fn row(self, at: usize) -> ViewRow<'v> {
+        ViewRow { view: self, at }
+    }
+
+    /// The text of a column by its number in the plan; `None` for null.
+    #[inline]
+    pub(super) fn column(self, number: usize, at: usize) -> Option<&'v [u8]> {
+        match (&self.cells[number], self.sheet) {
+            (Cell::Sheet(column), Some(sheet)) => sheet.value(self.batch, *column, at),
+            (Cell::Label(name), _) => self.input.labels.get(name).map(str::as_bytes),
+            (Cell::Sheet(_), None) => None,
         }
     }
 
-    /// Adds a record to the states of its group; what is no number where one is needed is counted in `bad_values`.
-    #[inline]
-    pub(super) fn add(
-        &mut self,
-        plan: &Plan,
-        row: &RecordRow<'_>,
-        record: &Record,
-        input: &Input,
-        states: &mut [State],
-        bad_values: &mut [u64],
-    ) {
-        for (column, number) in &mut self.numbers {
-            *number = match row.column(*column) {
-                None => Number::Null,
-                Some(text) => Decimal::parse(text).map_or(Number::Bad, Number::Decimal),
-            };
-        }
-        for (index, (way, state)) in self.ways.iter().zip(states).enumerate() {
-            match way {
-                Way::CountRecords => state.add_record(),
-                Way::Kept => {}
-                Way::Number(place) => match self.numbers[*place].1 {
-                    Number::Decimal(number) => state.add_decimal(number),
-                    Number::Null => {}
-                    Number::Bad => bad_values[index] += 1,
-                },
-                Way::Evaluated => evaluate(&plan.states[index], row, record, input, state, &mut bad_values[index]),
+    /// Leaves only those records for which a condition holds.
+    pub(super) fn choose(self, condition: &Condition, records: &mut Vec<u16>) {
+        for leaf in &condition.leaves {
+            if let Some(sheet) = self.sheet {
+                let holds = sheet.holds(*leaf);
+                retain(records, |at| holds[at]);
             }
         }
+        for node in &condition.rest {
+            retain(records, |at| node.holds(&self.row(at)) == Some(true));
+        }
+    }
+
+    /// Adds one record to the states of its group.
+    pub(super) fn add_one(self, seats: &[StateSeat], at: usize, states: &mut [State], bad_values: &mut [u64]) {
+        let record = &self.batch.records[at];
+        for (index, (seat, state)) in seats.iter().zip(states).enumerate() {
+            if seat
+                .condition
+                .as_ref()
+                .is_some_and(|condition| !self.holds(condition, at))
+            {
+                continue;
+            }
+            match (seat.way, self.sheet) {
+                (Way::Kept, _) => {}
+                (Way::Count(counted), _) => state.add_count(count(counted, record)),
+                (Way::Number(numbers), Some(sheet)) => {
+                    let numbers = sheet.read(numbers);
+                    match numbers.kinds[at] {
+                        Kind::Number => state.add_decimal(Decimal::from_nanos(numbers.values[at])),
+                        Kind::Null => {}
+                        Kind::Bad => bad_values[index] += 1,
+                    }
+                }
+                (Way::Number(_) | Way::Evaluated, _) => {
+                    let planned = &self.plan.states[index];
+                    take(
+                        planned,
+                        &self.row(at),
+                        record,
+                        self.input,
+                        state,
+                        &mut bad_values[index],
+                    );
+                }
+            }
+        }
+    }
+
+    fn holds(self, condition: &Condition, at: usize) -> bool {
+        let leaves = condition.leaves.iter();
+        let mut answers = leaves.map(|leaf| self.sheet.is_some_and(|sheet| sheet.holds(*leaf)[at]));
+        answers.all(|holds| holds)
+            && condition
+                .rest
+                .iter()
+                .all(|node| node.holds(&self.row(at)) == Some(true))
+    }
+}
+
+/// Leaves only those that are wanted, in their order.
+pub(super) fn retain(records: &mut Vec<u16>, wants: impl Fn(usize) -> bool) {
+    let mut kept = 0;
+    for index in 0..records.len() {
+        let at = records[index];
+        records[kept] = at;
+        kept += usize::from(wants(usize::from(at)));
+    }
+    records.truncate(kept);
+}
+
+/// How much of what is counted a record is.
+#[inline]
+pub(super) fn count(counted: Counted, record: &Record) -> u64 {
+    match counted {
+        Counted::Records => 1,
+        Counted::Lines => record.lines,
+        Counted::Bytes => record.bytes,
     }
 }
 
 /// Adds a record to a state, if its condition holds.
-fn evaluate(
+pub(super) fn evaluate(
     planned: &StatePlan,
-    row: &RecordRow<'_>,
+    row: &impl Row,
     record: &Record,
     input: &Input,
     state: &mut State,
     bad_values: &mut u64,
 ) {
     let selects = |condition: &Node| condition.holds(row) == Some(true);
-    if !planned.condition.as_ref().is_none_or(selects) {
-        return;
+    if planned.condition.as_ref().is_none_or(selects) {
+        take(planned, row, record, input, state, bad_values);
     }
+}
+
+/// Adds a record to a state whose condition holds.
+pub(super) fn take(
+    planned: &StatePlan,
+    row: &impl Row,
+    record: &Record,
+    input: &Input,
+    state: &mut State,
+    bad_values: &mut u64,
+) {
     match (state, &planned.argument) {
-        (State::Count(count), _) => *count += counted(planned, record),
+        (State::Records(_), _) => {}
+        (state, _) if planned.kind == StateKind::Count => state.add_count(count(planned.counted, record)),
         (state, Some(argument)) if is_numeric(planned.kind) => match argument.value(row).number() {
             Value::Number(number) => state.add_decimal(number),
             Value::Null => {}
@@ -117,21 +167,6 @@ fn evaluate(
         (state, Some(argument)) => add_text(state, argument.value(row), record, input),
         (_, None) => debug_assert!(false, "the plan gives every state but a count an argument"),
     }
-}
-
-fn counted(planned: &StatePlan, record: &Record) -> u64 {
-    match planned.counted {
-        Counted::Records => 1,
-        Counted::Lines => record.lines,
-        Counted::Bytes => record.bytes,
-    }
-}
-
-fn is_numeric(kind: StateKind) -> bool {
-    matches!(
-        kind,
-        StateKind::Sum | StateKind::Moments | StateKind::Min | StateKind::Max | StateKind::Quantiles
-    )
 }
 
 fn add_text(state: &mut State, value: Value<'_>, record: &Record, input: &Input) {

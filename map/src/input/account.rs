@@ -7,14 +7,13 @@
 
 use super::suspension::{Suspension, starts_of};
 use super::usage::Usage;
-use crate::engine::{Carried, Counter, Input as EngineInput, WindowStarts};
+use crate::engine::{Carried, Input as EngineInput, Seated, Sheets, Tally, WindowStarts};
 use crate::kept::bound;
 use crate::partial::{Loss, WindowPartial};
 use crate::plan::Plan;
 use crate::protocol::{Cell, CellVersion, TaskId};
 use crate::state::State;
 use crate::wire::WirePartial;
-use logline::order::{Following, judge, reach_ns};
 use logline::records::{RecordReader, Stamps};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -34,6 +33,8 @@ pub(super) struct Account {
     pub(super) id: TaskId,
     plan: Arc<Plan>,
     engine: EngineInput,
+    /// Its place at the sheets where it was counted last.
+    seated: Option<Seated>,
     carried: Carried,
     /// Unstamped lines at the file's start are still to be charged.
     head_waits: bool,
@@ -57,6 +58,7 @@ impl Account {
             id,
             plan,
             engine,
+            seated: None,
             carried: Carried::default(),
             head_waits: reads_head,
             next_offset: 0,
@@ -135,38 +137,32 @@ impl Account {
         stamp_ns.div_euclid(length).saturating_mul(length)
     }
 
-    fn counter(&self, carried: Carried) -> Counter<&Plan> {
-        let counter = Counter::resume(&*self.plan, self.engine.clone(), carried);
-        let counter = counter.expect("the rule was tried when the account began");
-        counter.asked(self.asked.clone())
-    }
-
-    /// What a counter begins with: the head is charged with the first record, when it is known to be whole.
-    fn carried_with_head<S: Stamps>(&self, reader: &RecordReader<S>) -> Carried {
+    /// What goes on to count, at a place of its own. The head is charged with the first record, when it is known to be
+    /// whole.
+    pub(super) fn tally(&mut self, sheets: &mut Sheets, head_lines: u64) -> Tally<Arc<Plan>> {
+        let known = self.seated.take().filter(|seated| sheets.has(seated));
+        let seated = known.unwrap_or_else(|| {
+            let seated = sheets.seat(&self.plan, &self.engine);
+            seated.expect("the rule was tried when the account began")
+        });
         let mut carried = self.carried;
         if self.head_waits {
-            carried.waiting.head_lines += reader.head().lines;
+            carried.waiting.head_lines += head_lines;
         }
-        carried
+        let mut tally = Tally::new(Arc::clone(&self.plan), self.engine.clone(), seated, carried);
+        tally.ask(self.asked.clone());
+        tally
     }
 
-    /// Commits the records that can be judged for good; how many.
-    pub(super) fn count<S: Stamps>(&mut self, reader: &RecordReader<S>) -> u64 {
-        let closed = reader.closed();
-        let first = closed.partition_point(|record| record.offset < self.next_offset);
-        let after = reader.open().map(|record| record.stamp);
-        let mut verdicts = Vec::new();
-        let reach_ns = reach_ns(self.lateness_ns());
-        judge(&closed[first..], after, reach_ns, Following::MayCome, &mut verdicts);
-        if verdicts.is_empty() {
-            return 0;
-        }
-        let mut counter = self.counter(self.carried_with_head(reader));
-        counter.count_judged(reader, first, &verdicts);
-        let (partial, carried) = counter.suspend();
+    /// Commits so many records that were judged for good.
+    pub(super) fn commit<S: Stamps>(&mut self, reader: &RecordReader<S>, tally: Tally<Arc<Plan>>, records: usize) {
+        let (partial, carried, seated) = tally.suspend();
+        self.seated = Some(seated);
         self.carried = carried;
         self.head_waits = false;
-        let next = closed.get(first + verdicts.len()).or(reader.open());
+        let closed = reader.closed();
+        let first = closed.partition_point(|record| record.offset < self.next_offset);
+        let next = closed.get(first + records).or(reader.open());
         self.next_offset = next.map_or(reader.scanned_to(), |record| record.offset);
         for (start, window) in partial.windows {
             self.touched.insert(start);
@@ -180,7 +176,6 @@ impl Account {
         if self.plan.kept.is_some() {
             self.bound_kept();
         }
-        verdicts.len() as u64
     }
 
     /// Of all windows together, no more records are kept than of each.
@@ -190,20 +185,14 @@ impl Account {
         bound(&mut kept);
     }
 
-    /// Counts the rest as if nothing followed. `tail` is a closed or finished copy of the reader; with `unfinished`, a
-    /// half line that has waited for too long is a loss in the window of the greatest stamp (F4).
-    pub(super) fn count_tail<S: Stamps>(&mut self, tail: &RecordReader<S>, unfinished: Option<i64>) {
-        let closed = tail.closed();
-        let first = closed.partition_point(|record| record.offset < self.next_offset);
-        let mut verdicts = Vec::new();
-        let reach_ns = reach_ns(self.lateness_ns());
-        judge(&closed[first..], None, reach_ns, Following::None, &mut verdicts);
+    /// Takes what the rest counts as if nothing followed; `None` if there is no rest. With `unfinished`, a half line
+    /// that has waited for too long is a loss in the window of the greatest stamp (F4).
+    pub(super) fn take_tail(&mut self, tally: Option<Tally<Arc<Plan>>>, unfinished: Option<i64>) {
         let mut scratch = BTreeMap::new();
         let mut greatest = self.carried.greatest;
-        if !verdicts.is_empty() {
-            let mut counter = self.counter(self.carried_with_head(tail));
-            counter.count_judged(tail, first, &verdicts);
-            let (partial, carried) = counter.suspend();
+        if let Some(tally) = tally {
+            let (partial, carried, seated) = tally.suspend();
+            self.seated = Some(seated);
             greatest = carried.greatest;
             scratch = partial.windows;
         }

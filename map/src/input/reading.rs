@@ -3,10 +3,13 @@
 use super::account::Account;
 use super::learn::Learned;
 use super::received::Received;
+use super::together::count_together;
 use super::usage::{CpuClock, timed};
+use crate::engine::Sheets;
 use crate::protocol::TaskId;
 use agent::protocol::{COPY_HEAD_BYTES, RangeEnd, TAIL_BYTES, TailHash};
 use logline::boundary::{Boundary, RecordStamps};
+use logline::order::Following;
 use logline::records::{RecordReader, Start};
 use std::collections::VecDeque;
 
@@ -14,11 +17,12 @@ use std::collections::VecDeque;
 const NEWEST_STAMPS: usize = 8;
 
 /// A generation, from where reading began to where it got.
-#[derive(Clone)]
 pub(super) struct Reading {
     pub(super) learned: Learned,
     pub(super) accounts: Vec<Account>,
     reader: RecordReader<RecordStamps>,
+    /// What the accounts have in common of each record.
+    sheets: Sheets,
     received: Received,
     /// Offset of the first byte that is split into lines; what is fetched before it only completes the tail.
     begin: u64,
@@ -31,6 +35,22 @@ pub(super) struct Reading {
     greatest_ns: Option<i64>,
     /// Stretches without stamps before this were searched for a new format.
     pub(super) searched_to: u64,
+}
+
+impl Clone for Reading {
+    fn clone(&self) -> Self {
+        Self {
+            learned: self.learned.clone(),
+            accounts: self.accounts.clone(),
+            reader: self.reader.clone(),
+            // The accounts find places there anew.
+            sheets: Sheets::default(),
+            received: self.received.clone(),
+            head: self.head.clone(),
+            grown: self.grown.clone(),
+            ..*self
+        }
+    }
 }
 
 /// What came with the last growth.
@@ -56,6 +76,7 @@ impl Reading {
             begin,
             head: Vec::new(),
             accounts: Vec::new(),
+            sheets: Sheets::default(),
             grown: Grown::default(),
             has_records: false,
             first_ns: None,
@@ -101,15 +122,26 @@ impl Reading {
     pub(super) fn take(&mut self, bytes: &[u8], cpu: CpuClock) -> u64 {
         let ((), shared_ns) = timed(cpu, || self.split(bytes));
         let share_ns = shared_ns / (self.accounts.len() as u64).max(1);
-        let mut records = 0;
         for account in &mut self.accounts {
-            let (counted, own_ns) = timed(cpu, || account.count(&self.reader));
-            records += counted;
-            account.spent.cpu_ns += own_ns + share_ns;
+            account.spent.cpu_ns += share_ns;
             account.spent.bytes += bytes.len() as u64;
         }
+        let mut committed = 0;
+        let (reader, accounts, sheets) = (&self.reader, &mut self.accounts, &mut self.sheets);
+        count_together(
+            reader,
+            accounts,
+            sheets,
+            (Following::MayCome, cpu),
+            |account, counted| {
+                if let Some((tally, records)) = counted {
+                    account.commit(reader, tally, records);
+                    committed += records as u64;
+                }
+            },
+        );
         self.release();
-        records
+        committed
     }
 
     /// Splits bytes into records, for all accounts.
@@ -215,11 +247,11 @@ impl Reading {
         } else {
             tail.close();
         }
-        for account in &mut self.accounts {
+        let (accounts, sheets) = (&mut self.accounts, &mut self.sheets);
+        count_together(&tail, accounts, sheets, (Following::None, cpu), |account, counted| {
             let unfinished = (has_half_line && !is_finished).then(|| settled_before_ns(account));
-            let ((), own_ns) = timed(cpu, || account.count_tail(&tail, unfinished));
-            account.spent.cpu_ns += own_ns;
-        }
+            account.take_tail(counted.map(|(tally, _)| tally), unfinished);
+        });
     }
 
     /// Stretches of time in which a repeated hour may have been read as its other pass (F9).
@@ -253,6 +285,15 @@ impl Reading {
     /// A monitor's account, to go on with.
     pub(super) fn account_mut(&mut self, id: &TaskId) -> Option<&mut Account> {
         self.accounts.iter_mut().find(|account| account.id == *id)
+    }
+
+    /// Nothing is counted for a monitor any more, and nothing is cut for it.
+    pub(super) fn remove(&mut self, id: &TaskId) {
+        let before = self.accounts.len();
+        self.accounts.retain(|account| account.id != *id);
+        if self.accounts.len() < before {
+            self.sheets = Sheets::default();
+        }
     }
 
     /// The accounts, for a reading that begins anew.

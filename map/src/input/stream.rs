@@ -582,7 +582,7 @@ impl Stream {
         self.subscribed.retain(|subscribed| subscribed.subscription.id != *id);
         self.refused.forget(id);
         for reading in self.generations.any_readings_mut() {
-            reading.accounts.retain(|account| account.id != *id);
+            reading.remove(id);
         }
     }
 
