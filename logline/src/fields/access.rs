@@ -106,9 +106,7 @@ impl Plan {
         };
         for step in steps {
             let (end, next) = step.end.find(line, at).ok_or(Unparsable::OtherFormat)?;
-            for &(slot, part) in &step.targets {
-                out[slot] = cut(line, at, end, part);
-            }
+            step.cut(line, at, end, out);
             at = next;
         }
         Ok(())
@@ -170,22 +168,23 @@ fn stands(text: &[u8], line: &[u8], at: usize) -> bool {
     }
 }
 
-/// The part of the variable at `start..end` that a column asks for.
-#[inline]
-fn cut(line: &[u8], start: usize, end: usize, part: Part) -> Slot {
-    if part == Part::Whole {
-        return Slot::of_record(start, end);
+impl Step {
+    /// Fills the slots with the parts of the variable at `start..end` that columns ask for.
+    #[inline]
+    fn cut(&self, line: &[u8], start: usize, end: usize, out: &mut [Slot]) {
+        let mut request = None;
+        for &(slot, part) in &self.targets {
+            out[slot] = if part == Part::Whole {
+                Slot::of_record(start, end)
+            } else {
+                let parse = || Request::parse(&line[start..end]);
+                let request = request.get_or_insert_with(parse);
+                request
+                    .as_ref()
+                    .map_or(Slot::Absent, |request| request.part(part, start, end))
+            };
+        }
     }
-    let Some(request) = Request::parse(&line[start..end]) else {
-        return Slot::Absent;
-    };
-    let (from, to) = match (part, request.protocol) {
-        (Part::Method, _) => (0, request.method),
-        (Part::Uri, _) => (request.method + 1, request.uri),
-        (_, Protocol::Named) => (request.uri + 1, end - start),
-        (_, Protocol::Left) => return Slot::Absent,
-    };
-    Slot::of_record(start + from, start + to)
 }
 
 /// A request line: method, target, and perhaps protocol, with one space between them.
@@ -198,6 +197,7 @@ struct Request {
 }
 
 /// Whether a request line names its protocol.
+#[derive(Debug, Clone, Copy)]
 enum Protocol {
     Named,
     /// HTTP/0.9 does not.
@@ -205,6 +205,17 @@ enum Protocol {
 }
 
 impl Request {
+    /// The part of a request line at `start..end` that a column asks for.
+    fn part(&self, part: Part, start: usize, end: usize) -> Slot {
+        let (from, to) = match (part, self.protocol) {
+            (Part::Method, _) => (0, self.method),
+            (Part::Uri, _) => (self.method + 1, self.uri),
+            (_, Protocol::Named) => (self.uri + 1, end - start),
+            (_, Protocol::Left) => return Slot::Absent,
+        };
+        Slot::of_record(start + from, start + to)
+    }
+
     /// `None` for `-` and for what isn't HTTP: a TLS hello, a scanner's noise. A target with spaces is kept whole.
     fn parse(text: &[u8]) -> Option<Request> {
         let method = near(b' ', text)?;

@@ -57,6 +57,12 @@ impl Slot {
 pub struct Scratch(Vec<u8>);
 
 impl Scratch {
+    /// Whether nothing was decoded: then no slot is in here.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Forgets the record before.
     #[inline]
     pub(super) fn clear(&mut self) {

@@ -269,13 +269,21 @@ fn zone_offset(line: &[u8], start: usize, spaced: bool) -> Option<(WrittenZone, 
     (!goes_on && !spaced).then_some((WrittenZone::Offset(sign * hours * 3600), start + 3))
 }
 
+/// How the words begin that mostly follow a stamp: no zone begins so, which saves looking for one in each line.
+const LEVELS: [[u8; 4]; 8] = [
+    *b"INFO", *b"WARN", *b"ERRO", *b"DEBU", *b"TRAC", *b"FATA", *b"CRIT", *b"NOTI",
+];
+
 /// A zone's full name; or `Z` and the common abbreviations, as a whole word. A name that means several zones is
 /// consumed and left to the input's zone.
 fn zone_word(line: &[u8], start: usize) -> Option<(WrittenZone, usize)> {
+    let rest = &line[start..];
+    if rest.first_chunk().is_some_and(|first| LEVELS.contains(first)) {
+        return None;
+    }
     if let Some(named) = zone_name(line, start) {
         return Some(named);
     }
-    let rest = &line[start..];
     let length = rest.iter().take(6).take_while(|byte| byte.is_ascii_uppercase()).count();
     let end = start + length;
     if is_word_at(line, end) {

@@ -203,6 +203,9 @@ impl Cut {
         if extractor.extract_lines(text, lines(batch, at), scratch, own).is_err() {
             return false;
         }
+        if scratch.is_empty() {
+            return true;
+        }
         for slot in own {
             if let Slot::Scratch { start, len } = *slot {
                 let decoded = slot.bytes(&[], scratch).unwrap_or_default();
