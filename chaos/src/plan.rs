@@ -144,7 +144,7 @@ fn one_round(round: u32, random: &mut Random, targets: &Targets, listed: &mut Ve
         Role::Brain => targets.brain.clone(),
         Role::Console => targets.console.clone(),
     };
-    add(17, random, Fault::Stop(stopped, who, STOPPED));
+    add(19, random, Fault::Stop(stopped, who, STOPPED));
     let copied = random.fresh(listed, &mut used);
     add(20, random, Fault::Strike(Stroke::CopyTruncate, copied));
     // The others are renamed at any time.
@@ -155,9 +155,9 @@ fn one_round(round: u32, random: &mut Random, targets: &Targets, listed: &mut Ve
     }
     // The Brain is away when what was stopped wakes up: nobody tells a deposed Reduce at once that it is one. In every
     // other round a Map is killed with it.
-    add(36, random, Fault::Kill(Role::Brain, targets.brain.clone(), s(3)));
+    add(38, random, Fault::Kill(Role::Brain, targets.brain.clone(), s(3)));
     let map = random.of(&targets.maps).clone();
-    let second = if round.is_multiple_of(2) { 42 } else { 36 };
+    let second = if round.is_multiple_of(2) { 43 } else { 38 };
     add(second, random, Fault::Kill(Role::Map, map, s(6)));
     // While the store is away, all that is merged goes with the Reduces that hold it. It is away for seconds before
     // they die: whole windows must have been handed out and not stored.

@@ -39,13 +39,60 @@ pub struct Folded {
 pub struct Groups {
     kinds: std::sync::Arc<[StateKind]>,
     limit: usize,
-    table: HashTable<u32>,
+    table: HashTable<Entry>,
     groups: Vec<Group>,
     /// `kinds.len()` states a group, in the order of `groups`.
     states: Vec<State>,
     folded: Option<Folded>,
     /// Kept groups by hash, greatest first; empty until the limit is met.
     by_hash: BinaryHeap<(u64, u32)>,
+    /// How many groups gave their place away.
+    replaced: u64,
+}
+
+/// A group in the table.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    index: u32,
+    /// The upper half of its hash: another group is mostly told apart without a look at it.
+    tag: u32,
+}
+
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// Keys that are looked up together, so that what has to come from memory for one comes while others are looked at.
+#[derive(Debug, Default)]
+pub struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    hashes: Vec<u64>,
+    /// The index of the group that each probably is in.
+    found: Vec<Option<u32>>,
+}
+
+impl Keys {
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.hashes.clear();
+    }
+
+    /// One more, as `write` appends it.
+    #[inline]
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let begin = self.bytes.len();
+        write(&mut self.bytes);
+        self.hashes.push(xxh3_64(&self.bytes[begin..]));
+        self.ends.push(self.bytes.len());
+    }
+
+    fn get(&self, number: usize) -> &[u8] {
+        let begin = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[begin..self.ends[number]]
+    }
 }
 
 /// Where a record's states are.
@@ -68,6 +115,7 @@ impl Groups {
             states: Vec::new(),
             folded: None,
             by_hash: BinaryHeap::new(),
+            replaced: 0,
         }
     }
 
@@ -80,6 +128,44 @@ impl Groups {
             Place::Folded => self.folded_mut().records += records,
         }
         place
+    }
+
+    /// Looks all keys up, and calls `each` for every one in turn, as if [`Groups::enter`] had been called for it: with
+    /// its number, and the states of its group. Cost: less than so many calls where groups are many, since each of
+    /// these waits for memory four times, one after the other.
+    pub fn enter_all(&mut self, keys: &mut Keys, mut each: impl FnMut(usize, &mut [State])) {
+        let Self { table, groups, .. } = self;
+        keys.found.clear();
+        let probable = |hash: &u64| {
+            table
+                .find(*hash, |entry| entry.tag == tag(*hash))
+                .map(|entry| entry.index)
+        };
+        keys.found.extend(keys.hashes.iter().map(probable));
+        for (number, begin) in [0]
+            .iter()
+            .chain(&keys.ends)
+            .zip(&keys.ends)
+            .map(|(a, b)| *a..*b)
+            .enumerate()
+        {
+            let is_it = |index: &u32| *groups[*index as usize].key == keys.bytes[begin.clone()];
+            keys.found[number] = keys.found[number].filter(is_it);
+        }
+        let replaced = self.replaced;
+        for number in 0..keys.hashes.len() {
+            // A group that was found may have given its place away since.
+            let found = keys.found[number].filter(|_| self.replaced == replaced);
+            let place = match found {
+                Some(index) => Place::Kept(index),
+                None => self.place(keys.hashes[number], keys.get(number)),
+            };
+            match place {
+                Place::Kept(index) => self.groups[index as usize].records += 1,
+                Place::Folded => self.folded_mut().records += 1,
+            }
+            each(number, self.states_mut(place));
+        }
     }
 
     /// Whether so many more groups are kept without any being turned away: places found meanwhile stay where they are.
@@ -171,9 +257,9 @@ impl Groups {
     #[inline]
     fn place(&mut self, hash: u64, key: &[u8]) -> Place {
         let groups = &self.groups;
-        let found = self.table.find(hash, |&index| *groups[index as usize].key == *key);
-        match found {
-            Some(&index) => Place::Kept(index),
+        let is_it = |entry: &Entry| entry.tag == tag(hash) && *groups[entry.index as usize].key == *key;
+        match self.table.find(hash, is_it) {
+            Some(entry) => Place::Kept(entry.index),
             None => self.place_new(hash, key),
         }
     }
@@ -213,9 +299,10 @@ impl Groups {
     /// Folds the group at `index`, which has the greatest hash, and puts `group` in its place.
     fn replace(&mut self, index: u32, group: Group) {
         self.by_hash.pop();
+        self.replaced += 1;
         let hash = group.hash;
         let old = std::mem::replace(&mut self.groups[index as usize], group);
-        if let Ok(entry) = self.table.find_entry(old.hash, |&other| other == index) {
+        if let Ok(entry) = self.table.find_entry(old.hash, |other| other.index == index) {
             entry.remove();
         }
         let width = self.kinds.len();
@@ -231,8 +318,9 @@ impl Groups {
 
     fn index(&mut self, hash: u64, index: u32) {
         let groups = &self.groups;
+        let entry = Entry { index, tag: tag(hash) };
         self.table
-            .insert_unique(hash, index, |&other| groups[other as usize].hash);
+            .insert_unique(hash, entry, |other| groups[other.index as usize].hash);
     }
 
     fn folded_mut(&mut self) -> &mut Folded {

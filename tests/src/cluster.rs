@@ -2,12 +2,12 @@
 //! and folders of its own, so that what users read there is what is tested.
 
 use crate::agents::PATIENCE;
+use crate::ports::free_port;
 use lika::seam::Clock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
@@ -106,10 +106,7 @@ impl Cluster {
     /// # Panics
     /// If none is free.
     pub fn port(&mut self, of_example: u16) -> u16 {
-        *self.ports.entry(of_example).or_insert_with(|| {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            listener.local_addr().expect("an address").port()
-        })
+        *self.ports.entry(of_example).or_insert_with(free_port)
     }
 
     /// The console, such as `http://127.0.0.1:41213`.

@@ -12,4 +12,5 @@ pub mod engine;
 pub mod generator;
 pub mod live;
 pub mod oracle;
+pub mod ports;
 pub mod skip;

@@ -7,7 +7,6 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::net::TcpListener;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -344,7 +343,7 @@ fn the_exit_code_says_how_complete_the_answer_is() {
     fs::create_dir_all(&config).expect("a folder");
     let mut log = Log::new(folder.join("app.log"), plain_line);
     // A host that is never there: nobody listens at this port any more.
-    let port = free_port();
+    let port = sunfire_tests::ports::free_port();
     let path = text(&log.path).to_owned();
     let select = "select: { records: count() }\nwindow: 1s\n";
     let text = format!(
@@ -392,17 +391,11 @@ fn the_exit_code_says_how_complete_the_answer_is() {
         assert_eq!(exit_code(&answer), code, "{answer:?}");
         assert!(!answer.stderr.is_empty(), "it says what is wrong");
     }
-    let away = format!("http://127.0.0.1:{}", free_port());
+    let away = format!("http://127.0.0.1:{}", sunfire_tests::ports::free_port());
     for answer in [ask(&away, "counted"), sunfire(&away, &["status"])] {
         assert_eq!(exit_code(&answer), 4, "{answer:?}");
         assert!(String::from_utf8_lossy(&answer.stderr).contains(&away), "{answer:?}");
     }
-}
-
-/// A port at which nobody listens.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("it has one").port()
 }
 
 #[test]

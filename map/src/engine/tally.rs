@@ -12,7 +12,7 @@ use super::sheet::{Kind, Numbers, Outcome, Sheet, lines};
 use super::sheets::{Seated, Sheets};
 use super::{Carried, Input, WindowStarts};
 use crate::condition::Row;
-use crate::groups::{Place, encode_column};
+use crate::groups::{Keys, Place, encode_column};
 use crate::kept::{Kept, bound, cut};
 use crate::number::Decimal;
 use crate::partial::{Loss, Partial, Unplaced, WindowPartial};
@@ -61,6 +61,7 @@ pub struct Tally<P> {
     chosen: Vec<u16>,
     some: Vec<u16>,
     key: Vec<u8>,
+    keys: Keys,
 }
 
 /// What the records of a reader were judged to be, from a first one on.
@@ -128,6 +129,7 @@ impl<P: Deref<Target = Plan>> Tally<P> {
             chosen: Vec::new(),
             some: Vec::new(),
             key: Vec::new(),
+            keys: Keys::default(),
         }
     }
 
@@ -362,13 +364,17 @@ impl<P: Deref<Target = Plan>> Tally<P> {
             kept: 0,
         };
         if is_many || !window.groups.has_room_for(names) {
-            for at in self.chosen.iter().map(|at| usize::from(*at)) {
-                view.key(at, &mut self.key);
-                let place = window.groups.enter(&self.key, 1);
-                let states = window.groups.states_mut(place);
-                view.add_one(&self.seated.seat.states, at, states, &mut window.bad_values);
-                keeping.keep(at, states);
+            let WindowPartial { groups, bad_values, .. } = window;
+            self.keys.clear();
+            for at in &self.chosen {
+                self.keys.push(|key| view.key(usize::from(*at), key));
             }
+            let (chosen, seats) = (&self.chosen, &self.seated.seat.states);
+            groups.enter_all(&mut self.keys, |number, states| {
+                let at = usize::from(chosen[number]);
+                view.add_one(seats, at, states, bad_values);
+                keeping.keep(at, states);
+            });
         } else {
             let ids = numbering.map(|numbering| numbering.ids.as_slice());
             let firsts = numbering.map(|numbering| numbering.firsts.as_slice());
@@ -443,10 +449,9 @@ impl<P: Deref<Target = Plan>> Tally<P> {
 }
 
 impl View<'_> {
-    /// Writes the key of a record's group.
+    /// Appends the key of a record's group.
     #[inline]
     fn key(self, at: usize, key: &mut Vec<u8>) {
-        key.clear();
         for column in &self.plan.group_columns {
             encode_column(key, self.column(*column, at));
         }
@@ -479,6 +484,7 @@ impl ByGroup<'_> {
     fn enter(&mut self, totals: &Totals<u64>, firsts: &[u16], key: &mut Vec<u8>) {
         for (number, first) in firsts.iter().enumerate().take(self.names) {
             if totals[number] > 0 {
+                key.clear();
                 self.view.key(usize::from(*first), key);
                 self.places[number] = self.window.groups.enter(key, totals[number]);
             }
