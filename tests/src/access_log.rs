@@ -106,3 +106,34 @@ pub fn write_application_log(out: &mut impl Write, bytes: u64, seed: u64) -> io:
     }
     Ok(())
 }
+
+/// Writes about `bytes` of JSON lines, some 4000 to a second.
+///
+/// # Errors
+/// If `out` can't be written.
+pub fn write_json_log(out: &mut impl Write, bytes: u64, seed: u64) -> io::Result<()> {
+    let mut numbers = Numbers::new(seed);
+    let mut line = Vec::with_capacity(256);
+    let mut written = 0;
+    let mut lines = 0u64;
+    while written < bytes {
+        line.clear();
+        let (seconds, milliseconds) = (lines / 4000, lines % 4000 / 4);
+        writeln!(
+            line,
+            "{{\"ts\":\"2026-11-23T{:02}:{:02}:{:02}.{milliseconds:03}Z\",\"level\":\"info\",\"service\":\"checkout\",\
+             \"user\":{{\"id\":{},\"plan\":\"free\"}},\"msg\":\"request served in good time\",\"cost\":{},\
+             \"path\":\"/v1/items/{}\",\"ok\":true}}",
+            seconds / 3600 % 24,
+            seconds / 60 % 60,
+            seconds % 60,
+            numbers.below(1_000_000),
+            numbers.below(400),
+            numbers.below(90_000),
+        )?;
+        out.write_all(&line)?;
+        written += line.len() as u64;
+        lines += 1;
+    }
+    Ok(())
+}
