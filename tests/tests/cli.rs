@@ -287,6 +287,45 @@ fn detect_explains_what_it_found() {
 }
 
 /// A large file cut into parts on several threads answers byte for byte as one pass does.
+/// Records of fixed width, whose stamp stands within a longer number: `detect` says so, and `eval` counts by it.
+#[test]
+fn stamps_inside_longer_numbers_are_found_and_explained() {
+    let line = |index: u32| {
+        let (event, minute, second) = (["2AUK", "2AU1"][index as usize % 2], index / 6, index % 6 * 10);
+        format!(
+            "{event}2025022710{minute:02}{second:02}00{:05}D1{:<12}&SE16\n",
+            23_165 + index,
+            "ALICE"
+        )
+    };
+    let log: String = (0..24).map(line).collect();
+    let case = Case::new(&[("audit_20250227", &log)]);
+    let output = case.run(&["detect", "audit_20250227", "--tz", "UTC", "--format", "json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&found["format"], &found["offset"]),
+        (&"%{fixed}%Y%m%d%H%M%S".into(), &4.into())
+    );
+    assert_eq!(
+        (&found["records"], &found["first"]),
+        (&24.into(), &"2025-02-27T10:00:00Z".into())
+    );
+    let why = found["why"].as_str().unwrap();
+    assert!(
+        why.contains("at byte 4 of the line") && why.contains("could be an id"),
+        "{why}"
+    );
+    let (points, code) = case.eval(&["select count() every 1m", "audit_20250227"]);
+    let counts: Vec<&Value> = points.iter().map(|point| &point["values"]["count()"]).collect();
+    assert_eq!((counts, code), (vec![&6.into(); 4], 0));
+    // Fewer records than tell: a monitor can say it.
+    let few: String = (0..3).map(line).collect();
+    let case = Case::new(&[("few", &few)]);
+    assert_eq!(case.run(&["detect", "few"]).status.code(), Some(3));
+    let (points, code) = case.eval(&["select count() timestamp '%{fixed}%Y%m%d%H%M%S' every 1m", "few"]);
+    assert_eq!((&points[0]["values"]["count()"], code), (&3.into(), 0));
+}
+
 #[test]
 fn threads_do_not_show() {
     let mut log = Vec::new();

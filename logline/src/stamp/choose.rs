@@ -38,6 +38,18 @@ pub(super) struct Choice<'a> {
     pub ruled_out: Vec<&'a Candidate>,
 }
 
+impl<'a> Choice<'a> {
+    /// The choice where there is none.
+    pub(super) fn only(candidate: &'a Candidate) -> Self {
+        Choice {
+            candidate,
+            order: OrderEvidence::Unambiguous,
+            passed_over: None,
+            ruled_out: Vec::new(),
+        }
+    }
+}
+
 /// The log's timestamp, or `None` if nothing is consistent enough.
 pub(super) fn choose<'a>(sample: &Sample<'_>, candidates: &'a [Candidate]) -> Option<Choice<'a>> {
     let daily = choose_daily(sample, candidates);

@@ -194,6 +194,7 @@ fn step_rare(token: Token, line: &[u8], at: usize, draft: &mut Draft) -> Option<
         Token::WeekdayOptional => Some(optional_weekday(line, at)),
         Token::Epoch(unit) => epoch(unit, line, at, draft),
         Token::Tai64 => tai64(line, at, draft),
+        Token::Fixed => Some(at),
         Token::Severity => matches!(line.get(at)?, b'D' | b'I' | b'W' | b'E' | b'F').then_some(at + 1),
         _ => None,
     }

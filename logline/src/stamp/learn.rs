@@ -10,6 +10,7 @@ use super::choose::{Choice, choose};
 use crate::text::{NUL_ENDED, ends_in_nul};
 
 use super::civil::{Stamp, WrittenZone, Year};
+use super::fixed;
 use super::locate::{Locator, is_name_byte, is_start, unmarked_start};
 use super::pattern::{Format, Precision};
 use super::profile::{
@@ -118,8 +119,13 @@ pub fn learn(sample: &[u8]) -> Detection {
         return nul_ended();
     }
     let sample = Sample::new(sample);
-    let candidates = collect(&sample, for_each_stamp, |rank| table().format(rank).clone());
-    if let Some(choice) = choose(&sample, &candidates) {
+    let candidates = collect(&sample, for_each_stamp, places_of, |rank| table().format(rank).clone());
+    let choice = choose(&sample, &candidates);
+    let weak = choice.as_ref().is_none_or(|choice| is_weak(&sample, choice.candidate));
+    if let Some(candidate) = weak.then(|| fixed::find(&sample)).flatten() {
+        return Detection::Stamped(Box::new(detected(&sample, Choice::only(&candidate))));
+    }
+    if let Some(choice) = choice {
         return Detection::Stamped(Box::new(detected(&sample, choice)));
     }
     let coarse = candidates
@@ -147,10 +153,12 @@ pub fn learn_as(sample: &[u8], format: &Format) -> Detection {
             if let Some(end) = end {
                 visit(0, at, end);
             }
-            at = end.unwrap_or(at).max(at + 1);
+            // What lies inside a stamp is none of its own; where one begins in a longer number, all lines must tell.
+            at = end.filter(|_| !format.is_fixed()).unwrap_or(at).max(at + 1);
         }
     };
-    let candidates = collect(&sample, visit_line, |_| format.clone());
+    let places: Places = if format.is_fixed() { fixed::places_of } else { places_of };
+    let candidates = collect(&sample, visit_line, places, |_| format.clone());
     let Some(choice) = choose(&sample, &candidates) else {
         let why = format!(
             "no consistent place of a stamp like `{format}` in {} lines",
@@ -160,6 +168,12 @@ pub fn learn_as(sample: &[u8], format: &Format) -> Detection {
     };
     let order = OrderEvidence::Override;
     Detection::Stamped(Box::new(detected(&sample, Choice { order, ..choice })))
+}
+
+/// Whether a stamp is at no telling place of most lines: it could be text of records that are stamped otherwise.
+fn is_weak(sample: &Sample<'_>, candidate: &Candidate) -> bool {
+    let telling = matches!(candidate.kind, PlaceKind::Column | PlaceKind::TimeKey);
+    !telling && candidate.seen.len() * 2 < sample.filled
 }
 
 fn nul_ended() -> Detection {
@@ -172,10 +186,14 @@ pub(super) fn precision(candidate: &Candidate) -> Precision {
     candidate.format.precision()
 }
 
+/// The ways in which the place of the stamp that begins at a byte of a line can be told.
+type Places = fn(&[u8], usize) -> Vec<(Locator, PlaceKind)>;
+
 /// All candidates, in an order that depends on the bytes alone.
 fn collect(
     sample: &Sample<'_>,
     visit_line: impl Fn(&[u8], &mut dyn FnMut(u16, usize, usize)),
+    places_of: Places,
     format_of: impl Fn(u16) -> Format,
 ) -> Vec<Candidate> {
     let mut found: BTreeMap<(u16, Locator), (PlaceKind, Vec<Seen>)> = BTreeMap::new();
@@ -411,11 +429,12 @@ fn confidence(candidate: &Candidate, order: OrderEvidence, share: f64) -> f64 {
     };
     let lines = candidate.seen.len() as f64;
     let order = if order == OrderEvidence::Preference { 0.6 } else { 1.0 };
-    // A silence of a day leaves no trace in it.
-    let order = if precision(candidate) == Precision::TimeOfDay {
-        0.5
-    } else {
-        order
+    let order = match precision(candidate) {
+        // A silence of a day leaves no trace in it.
+        Precision::TimeOfDay => 0.5,
+        // An id made of the time looks the same.
+        _ if candidate.format.is_fixed() => 0.6,
+        _ => order,
     };
     (place * order * lines / (lines + 0.2) * 100.0).round() / 100.0
 }

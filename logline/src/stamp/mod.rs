@@ -11,12 +11,14 @@
 //! | `table` | the formats that are looked for |
 //! | [`locate`] | where in a line a stamp stands |
 //! | `learn` | the choice of format and place over a sample |
+//! | `fixed` | stamps in the middle of longer numbers, looked for last |
 //! | [`reader`] | the hot path |
 //! | [`zone`], `zone_names`, [`year`] | what a stamp leaves unsaid |
 
 mod choose;
 pub mod civil;
 mod file;
+mod fixed;
 mod interpret;
 mod learn;
 pub mod locate;

@@ -51,6 +51,8 @@ enum Before {
     Digit,
     /// That, or what joins the parts of an id or a number.
     Number,
+    /// Nothing does: it is a field of a record of fixed width.
+    Nothing,
 }
 
 /// What rules a stamp out by standing right after it.
@@ -62,6 +64,8 @@ enum After {
     Seconds,
     /// A letter, a digit, or what joins the parts of an id or a number.
     Number,
+    /// Nothing does: it is a field of a record of fixed width.
+    Nothing,
 }
 
 /// The optional parts at the end of a format.
@@ -195,10 +199,9 @@ impl Format {
         let resume = resume_index(&tokens);
         let seconds = tokens.contains(&Token::Second) || tokens.contains(&Token::SecondLoose);
         let number = tokens.iter().any(|token| matches!(token, Token::Epoch(_)));
-        let year_first = matches!(
-            tokens.first(),
-            Some(Token::Year4 | Token::WeekdayOptional | Token::Weekday)
-        );
+        let fixed = tokens.contains(&Token::Fixed);
+        let first = tokens.iter().find(|token| **token != Token::Fixed);
+        let year_first = matches!(first, Some(Token::Year4 | Token::WeekdayOptional | Token::Weekday));
         let compiled = Compiled {
             precision,
             order: field_order(&tokens),
@@ -208,12 +211,14 @@ impl Format {
                 Year::Absent
             },
             before: match (number, year_first) {
+                _ if fixed => Before::Nothing,
                 _ if precision == Precision::TimeOfDay => Before::Digit,
                 (true, _) => Before::Number,
                 (false, true) => Before::Word,
                 (false, false) => Before::Date,
             },
             after: match (number, seconds) {
+                _ if fixed => After::Nothing,
                 (true, _) => After::Number,
                 (false, true) => After::Digit,
                 (false, false) => After::Seconds,
@@ -229,7 +234,7 @@ impl Format {
                 Precision::TimeOfDay => Rest::Other,
                 _ => rest_of(&tokens[resume..]),
             },
-            first_bytes: FirstBytes::of(tokens.first()),
+            first_bytes: FirstBytes::of(first),
             pattern,
             tokens,
         };
@@ -258,6 +263,11 @@ impl Format {
             Precision::TimeOfDay => true,
             Precision::Epoch | Precision::TooCoarse => false,
         }
+    }
+
+    /// Whether it is a field of records of fixed width: what stands right before and behind it has no say.
+    pub fn is_fixed(&self) -> bool {
+        self.0.before == Before::Nothing
     }
 
     pub(super) fn tokens(&self) -> &[Token] {
@@ -352,10 +362,10 @@ impl Format {
             return at == 0;
         };
         if before.is_ascii_alphanumeric() {
-            return ends_colour(&line[..at]);
+            return self.is_fixed() || ends_colour(&line[..at]);
         }
         match self.0.before {
-            Before::Word => true,
+            Before::Word | Before::Nothing => true,
             Before::Date => !(matches!(before, b'-' | b'/' | b'.') && at >= 2 && scan::is_digit_at(line, at - 2)),
             Before::Digit => !(before != b'[' && before != b'(' && at >= 2 && scan::is_digit_at(line, at - 2)),
             Before::Number => !matches!(before, b'_' | b'-' | b'.' | b'/'),
@@ -366,6 +376,7 @@ impl Format {
     fn ends_well(&self, line: &[u8], end: usize) -> bool {
         let Some(&after) = line.get(end) else { return true };
         match self.0.after {
+            After::Nothing => true,
             After::Digit => !after.is_ascii_digit(),
             After::Seconds => !(after.is_ascii_digit() || after == b':' && scan::is_digit_at(line, end + 1)),
             After::Number => {

@@ -76,6 +76,7 @@ fn show_token(token: Token, text: &[u8], shown: &mut Vec<u8>) {
         Token::Epoch(EpochUnit::Nanoseconds) => "%s%9N",
         Token::Tai64 => "%{tai64n}",
         Token::Severity => "%{severity}",
+        Token::Fixed => "%{fixed}",
     };
     shown.extend_from_slice(pattern.as_bytes());
 }
@@ -128,6 +129,11 @@ pub(super) fn why(detected: &Detected, choice: &Choice<'_>) -> String {
     }
     if entry.format.precision() == Precision::TimeOfDay {
         why.push_str("; no date: days are counted back from the time at which the file was last written");
+    }
+    if entry.format.is_fixed() && entry.order != OrderEvidence::Override {
+        why.push_str(
+            "; it stands inside a longer run of letters and digits and could be an id: set `timestamp` to be sure",
+        );
     }
     match entry.order {
         OrderEvidence::OnlyValid => why.push_str("; other orders of day, month and year are no date in some line"),

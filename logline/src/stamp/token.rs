@@ -16,6 +16,7 @@
 //! | `%?a` | perhaps a weekday and what separates it |
 //! | `%s` `%s%3N` `%s%6N` `%s%9N` | seconds, ms, µs, ns since the epoch: 10, 13, 16, 19 digits |
 //! | `%{tai64n}` `%{severity}` | a TAI64 label; the letter glued before a glog date |
+//! | `%{fixed}` | first of all: in records of fixed width, where letters and digits stand right around it |
 //! | `%T` `%F` `%R` `%D` | as in strftime |
 //! | a space | one or more spaces or tabs |
 
@@ -91,6 +92,7 @@ pub enum Token {
     Epoch(EpochUnit),
     Tai64,
     Severity,
+    Fixed,
 }
 
 impl Token {
@@ -101,7 +103,9 @@ impl Token {
             Year4 | Year2 | Month2 | MonthLoose | MonthName | Day2 | DayLoose | DayPadded | YearDay | IsoWeek => true,
             IsoWeekday | Weekday | Epoch(_) | Tai64 => true,
             Byte(_) | Spaces | Hour2 | HourLoose | Hour12 | Minute | MinuteLoose | Second | SecondLoose => false,
-            HalfDay | WeekdayOptional | FractionOptional | FractionDigits | ZoneOptional | Zone | Severity => false,
+            HalfDay | WeekdayOptional | FractionOptional | FractionDigits | ZoneOptional | Zone | Severity | Fixed => {
+                false
+            }
         }
     }
 }
@@ -176,12 +180,13 @@ fn compile_one(pattern: &str, at: usize, tokens: &mut Vec<Token>) -> Result<usiz
 }
 
 /// Directives longer than one letter, the longest of a common beginning first.
-const LONG_DIRECTIVES: [(&str, &[Token]); 26] = [
+const LONG_DIRECTIVES: [(&str, &[Token]); 27] = [
     ("%s%3N", &[Token::Epoch(EpochUnit::Milliseconds)]),
     ("%s%6N", &[Token::Epoch(EpochUnit::Microseconds)]),
     ("%s%9N", &[Token::Epoch(EpochUnit::Nanoseconds)]),
     ("%{tai64n}", &[Token::Tai64]),
     ("%{severity}", &[Token::Severity]),
+    ("%{fixed}", &[Token::Fixed]),
     ("%-m", &[Token::MonthLoose]),
     ("%-d", &[Token::DayLoose]),
     ("%-H", &[Token::HourLoose]),

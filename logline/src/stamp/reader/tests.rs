@@ -98,9 +98,18 @@ fn write(format: &Format, numbers: &[u32; 8], line: &mut Vec<u8>) {
             Epoch(unit) => format!("{:01$}", 1_500_000_000_u64 + u64::from(second), unit.digits()),
             Tai64 => format!("@4000000059{:06x}", second),
             Severity => "I".to_owned(),
+            Fixed => continue,
         };
         line.extend_from_slice(text.as_bytes());
     }
+}
+
+/// A format of the table, or one that is glued to what stands around it.
+fn any_format() -> impl Strategy<Value = Format> {
+    let of_table = (0_u16..table().len() as u16).prop_map(|index| table().format(index).clone());
+    let fixed =
+        ["%{fixed}%Y%m%d%H%M%S", "%{fixed}%d.%m.%y %T%?f%?z"].map(|pattern| Format::parse(pattern).expect("good"));
+    prop_oneof![20 => of_table, 1 => proptest::sample::select(fixed.to_vec())]
 }
 
 fn any_numbers() -> impl Strategy<Value = [u32; 8]> {
@@ -122,6 +131,7 @@ fn any_locator() -> impl Strategy<Value = (Locator, &'static str)> {
     prop_oneof![
         Just((Locator::Column(0), "")),
         Just((Locator::Column(1), "[")),
+        Just((Locator::Column(3), "AU1")),
         Just((Locator::Column(4), "\u{1b}[1m")),
         Just((Locator::After(b"t="[..].into()), "x=1 t=")),
         Just((Locator::After(b" "[..].into()), "a bc ")),
@@ -134,12 +144,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
     #[test]
     fn fast_path_reads_what_the_slow_one_reads(
-        format in 0_u16..table().len() as u16,
+        format in any_format(),
         (locator, prefix) in any_locator(),
         numbers in proptest::collection::vec((any_numbers(), 0..TAILS.len(), 0_u8..12), 2..12),
         rome in any::<bool>(),
     ) {
-        let entry = ProfileEntry::new(table().format(format).clone(), locator);
+        let entry = ProfileEntry::new(format, locator);
         let zone = if rome { Zone::parse("Europe/Rome").expect("a known zone") } else { Zone::utc() };
         let lines: Vec<Vec<u8>> = numbers
             .iter()
