@@ -184,6 +184,7 @@ mod tests {
             host: host.to_owned(),
             log: log(None),
             profile: KeptProfile {
+                tail: None,
                 generation,
                 version,
                 sample_bytes: version.into(),

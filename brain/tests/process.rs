@@ -460,6 +460,7 @@ fn learned(host: &str, generation: u64, version: u32, task_version: u64) -> Lear
         version: task_version,
         host: host.to_owned(),
         profile: KeptProfile {
+            tail: None,
             generation,
             version,
             sample_bytes: version.into(),

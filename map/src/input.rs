@@ -8,16 +8,19 @@
 //!   what one monitor counted of it;
 //! - `generation` tells who was renamed, copied, truncated, removed (F5 to F7); an `archive` is a compressed one, which
 //!   `unpack` pulls and an `inflating` turns into the bytes that were written; `archives` looks at all of them;
+//! - `days` dates stamps that say a time of day alone;
 //! - `known` asks which generation a file is, `missed` which are gone, by what readers before this one have told;
 //! - `pull` holds the conversation with the agent; `proof` says when a host is ok for a window (P1 to P4); `stream`
 //!   ties them together;
 //! - `suspension` leaves stretches out that a monitor may not have counted; `usage` says what its counting cost;
-//! - `arrival` reads a log without timestamps; `listing` takes snapshots and `received` verifies bytes for both.
+//! - `arrival` reads a log without timestamps; `listing` takes snapshots and `received` verifies bytes for both;
+//!   `refused` says whose fields can't be cut.
 
 mod account;
 mod archive;
 mod archives;
 mod arrival;
+mod days;
 mod generation;
 mod inflating;
 mod known;
@@ -29,6 +32,7 @@ mod proof;
 mod pull;
 mod reading;
 mod received;
+mod refused;
 mod stream;
 mod suspension;
 mod together;

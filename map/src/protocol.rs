@@ -18,7 +18,7 @@ pub use browse::{
 };
 
 pub use agent::profile::{PatternOrigin, StampEntry, StampPlace, StampProfile, StampZone};
-use agent::protocol::{Fingerprint, Identity};
+use agent::protocol::{Fingerprint, Identity, TailHash};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -119,6 +119,9 @@ pub struct KeptProfile {
     pub stamps: StampProfile,
     /// How far lines usually step back, `L`.
     pub lateness_ns: i64,
+    /// What stands before the last mark of stamps without a date: the marks hold for a file that still has it.
+    #[serde(default)]
+    pub tail: Option<TailHash>,
     /// What is known of its life. Without it, nobody misses the generation.
     #[serde(default)]
     pub life: Option<KeptLife>,
@@ -129,7 +132,7 @@ pub struct KeptProfile {
 pub struct KeptLife {
     /// The file that it stood in last.
     pub file: Identity,
-    /// Stamp of its first stamped line.
+    /// Stamp of its first stamped line; the least there is if it has no date.
     pub first_ns: i64,
     /// No record of it is of this time or later, or that was said to be lost; `None` while more may come.
     pub until_ns: Option<i64>,

@@ -181,15 +181,3 @@ fn a_log_without_years_that_lives_for_two_is_stamped_by_the_year_of_its_writing(
     scene.pull_all();
     assert_eq!(windows(counts(&scene)), expected, "another Map goes by the same marks");
 }
-
-#[test]
-fn a_log_without_dates_is_refused_and_says_what_to_do() {
-    let mut scene = counting();
-    scene.append("app.log", "08:09:33 INFO a\n08:09:34 INFO b\n");
-    scene.pull_all();
-    scene.time.pass(120 * S);
-    scene.pull_all();
-    let (state, _) = scene.kept.verdict(START_NS).expect("a verdict");
-    assert_eq!(state, map::verdict::HostState::Unstamped);
-    assert!(counts(&scene).is_empty());
-}

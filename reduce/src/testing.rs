@@ -89,6 +89,7 @@ pub fn report(host: &str, cells: Vec<Cell>, verdicts: Vec<VerdictRun>) -> HostRe
 /// What was learned of a generation from so many bytes.
 pub fn profile(generation: u64, sample_bytes: u32) -> KeptProfile {
     KeptProfile {
+        tail: None,
         generation,
         version: sample_bytes,
         sample_bytes: sample_bytes.into(),

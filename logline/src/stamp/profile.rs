@@ -73,10 +73,16 @@ impl Profile {
         }));
     }
 
-    /// Adds a year mark behind all others, for the entries whose stamps lack their year.
+    /// Adds a year mark behind all others, for the entries whose stamps lack their year. One at the offset of the last
+    /// takes its place, since no bytes were dated by that; the first stays, which says from when on they are.
     pub fn add_mark(&mut self, mark: YearMark) {
         let entries = self.entries.iter_mut().filter(|entry| entry.format.lacks_year());
-        entries.for_each(|entry| entry.year_marks.push(mark));
+        for entry in entries {
+            if entry.year_marks.len() > 1 {
+                entry.year_marks.pop_if(|last| last.offset == mark.offset);
+            }
+            entry.year_marks.push(mark);
+        }
     }
 
     /// Whether stamps lack their year, so that marks must be set before reading.

@@ -1,6 +1,7 @@
 //! The generations of an input as a stream of pulls knows them: which are read, which are copies, which are gone.
 
 use super::archive::{Archive, State};
+use super::days::first_look;
 use super::losses::Lost;
 use super::missed::Missed;
 use super::reading::Reading;
@@ -9,6 +10,7 @@ use agent::protocol::{
     COPY_HEAD_BYTES, Compression, Content, Fingerprint, Generation as Listed, Identity, KnownGeneration, KnownVerdict,
     Refusal, Role, SnapshotAnswer,
 };
+use logline::stamp::YearMark;
 use mutant::Mutant;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +39,10 @@ pub(super) struct Generation {
     pub(super) is_behind: bool,
     /// Whether its reading was begun on another file, and nothing has shown yet that this one holds the same bytes.
     is_adopted: bool,
+    /// From where on its bytes were seen to come, and since when.
+    pub(super) seen_from: YearMark,
+    /// What was appended to profiles of it that are no more.
+    pub(super) taught: u32,
 }
 
 /// What is held of a generation.
@@ -160,6 +166,8 @@ impl Generation {
         Self {
             // Before it was first seen, only the file system knows when it grew.
             grown_at_ns: listed.mtime_ns.min(moment.t_ns),
+            seen_from: first_look(&listed, moment),
+            taught: 0,
             listed,
             fingerprint,
             held,
@@ -185,6 +193,9 @@ impl Generation {
             self.is_adopted &= *verdict != KnownVerdict::Same;
         }
         self.listed = listed;
+        if matches!(self.held, Held::Unread { .. }) {
+            self.look_again(t_ns);
+        }
         self.clock_ns = (self.clock_ns.0.min(t_ns), self.clock_ns.1.max(t_ns));
     }
 
@@ -270,6 +281,10 @@ impl Generation {
     pub(super) fn note_through(&mut self, t_ns: i64) {
         self.was_ever_through = true;
         self.clock_ns = (t_ns, t_ns);
+        let size = self.listed.size;
+        if let Some(reading) = self.reading_mut().filter(|reading| reading.read_to() >= size) {
+            reading.note_seen(t_ns);
+        }
     }
 
     /// Whether the agent compared it with what it was here, and not with what is missed.

@@ -2,8 +2,9 @@
 //! that its counts are kept by.
 
 use crate::protocol::{KeptLife, KeptProfile};
+use agent::content::tail_hash_of;
 use agent::profile::{StampProfile, StampZone, YEAR_MARKS_MAX};
-use agent::protocol::{HostZone, ZoneName};
+use agent::protocol::{HostZone, TailHash, ZoneName};
 use logline::boundary::{Boundary, RecordStamps};
 use logline::fields::Rule;
 use logline::records::Stamps;
@@ -23,12 +24,13 @@ const RELEARN_SHARE_MIN: f64 = 0.5;
 const FORMATS_MAX: usize = 64;
 /// Years go on from a new anchor when the last is this old: half of what a stamp may lie away from its anchor.
 const ANCHOR_SECONDS: i64 = 90 * 86_400;
-/// Why a log without dates is not counted: a part of it does not tell on which day it was written, and a silence of a
-/// day leaves no trace.
-const DAYLESS: &str = "its stamps say a time of day and no date, so that no window can be proved: let the application \
-    write dates; `sunfire eval` counts such a file as a whole";
+/// Why a file without dates is not counted that nobody saw being written.
+const DAYLESS: &str = "its stamps say a time of day and no date, and it was not seen to be written, so that no window \
+    can be proved: let the application write dates; `sunfire eval` counts such a file as a whole";
 /// A profile's version is that of its sample, and above these bits the number of formats that came later.
 const APPENDED_SHIFT: u32 = 20;
+/// As many as a version has room for; what comes later makes it no newer.
+const APPENDED_MAX: u32 = (1 << (32 - APPENDED_SHIFT)) - 1;
 
 /// What learning needs to know beside the bytes.
 #[derive(Debug, Clone)]
@@ -41,6 +43,8 @@ pub(super) struct Circumstances {
     pub(super) stamp_zone: StampZone,
     /// When the file was last written, seconds since the epoch: the anchor of years.
     pub(super) written_seconds: i64,
+    /// From where on its bytes were seen to come, and since when: what dates times of day. `None` if nobody saw it.
+    pub(super) seen_from: Option<YearMark>,
     /// Which lines may begin a record.
     pub(super) records: Option<Boundary>,
     /// The encoding, if the monitor gives it.
@@ -72,7 +76,7 @@ pub(super) struct Learned {
     pub(super) key: u64,
     /// The same as it was before it was known that another file begins so too, and `key` had to become another.
     pub(super) content_key: u64,
-    /// Stamp of that line.
+    /// Stamp of that line; the least there is if it has no date.
     pub(super) first_ns: i64,
     profile: Profile,
     zone: Zone,
@@ -82,8 +86,10 @@ pub(super) struct Learned {
     form: Form,
     /// Bytes that were looked at.
     pub(super) sample_bytes: u64,
-    /// Formats that were learned later in the file.
+    /// Formats and marks that were learned later in the file.
     appended: u32,
+    /// What stands before the last mark, of stamps without a date.
+    tail: Option<TailHash>,
     /// How fields are cut, if that is recognised.
     pub(super) rule: Option<Rule>,
 }
@@ -97,12 +103,20 @@ impl Learned {
     pub(super) fn from_sample(sample: &[u8], offset: u64, known: &Circumstances) -> Result<Self, String> {
         let (form, detection) = learn_text(sample, known.encoding, known.format.as_ref());
         let mut profile = match detection {
-            Detection::Stamped(detected) if is_dayless(&detected.profile) => return Err(DAYLESS.to_owned()),
             Detection::Stamped(detected) => detected.profile,
             Detection::TooCoarse { why, .. } | Detection::Unstamped { why } => return Err(why),
         };
         let lines = form.lines(sample, offset);
-        set_years(&mut profile, &lines, offset + sample.len() as u64, known);
+        let is_dayless = is_dayless(&profile);
+        if is_dayless {
+            // From the middle of a file, not every form can be read.
+            let seen_from = known
+                .seen_from
+                .filter(|mark| mark.offset == 0 || !form.is_read_from_the_beginning());
+            set_days(&mut profile, seen_from.ok_or(DAYLESS)?);
+        } else {
+            set_years(&mut profile, &lines, offset + sample.len() as u64, known);
+        }
         let mut stamps = FileStamps::new(&profile, &known.zone);
         let mut stamped = lines.iter();
         let first = stamped.find_map(|(at, line)| Some((at, line, stamps.read(line, *at)?)));
@@ -113,7 +127,7 @@ impl Learned {
         Ok(Self {
             key: key.digest(),
             content_key: key.digest(),
-            first_ns,
+            first_ns: first_dated_ns(&profile, first_ns),
             profile,
             zone: known.zone.clone(),
             stamp_zone: known.stamp_zone.clone(),
@@ -121,6 +135,8 @@ impl Learned {
             form,
             sample_bytes: offset + sample.len() as u64,
             appended: 0,
+            // Before a file's first byte stands nothing.
+            tail: known.seen_from.filter(|_| is_dayless).and_then(tail_at_beginning),
             rule: rule_of(form, sample),
         })
     }
@@ -153,12 +169,13 @@ impl Learned {
         let learned = Self {
             key: kept.generation,
             content_key: kept.generation,
-            first_ns,
+            first_ns: first_dated_ns(&profile, first_ns),
             profile,
             zone,
             stamp_zone,
             sample_bytes: kept.sample_bytes,
             appended: kept.appended,
+            tail: kept.tail,
             records: known.records.clone(),
             form,
             rule: rule_of(form, &sample[..taught.min(sample.len())]),
@@ -175,7 +192,70 @@ impl Learned {
             appended: self.appended,
             stamps: self.for_agent(),
             lateness_ns: self.profile.lateness_ns,
+            tail: self.tail,
             life: Some(life),
+        }
+    }
+
+    /// The first mark of stamps without a date, if they have none.
+    pub(super) fn first_day_mark(&self) -> Option<YearMark> {
+        self.day_marks().first().copied()
+    }
+
+    /// The last one.
+    pub(super) fn last_day_mark(&self) -> Option<YearMark> {
+        self.day_marks().last().copied()
+    }
+
+    fn day_marks(&self) -> &[YearMark] {
+        let mut entries = self.profile.entries.iter();
+        let dayless = entries.find(|entry| entry.format.precision() == Precision::TimeOfDay);
+        dayless.map_or(&[], |entry| &entry.year_marks)
+    }
+
+    /// Dates stamps from a mark on, which takes the place of all others.
+    pub(super) fn date_from(&mut self, mark: YearMark) {
+        set_days(&mut self.profile, mark);
+        self.first_ns = first_dated_ns(&self.profile, self.first_ns);
+        self.tail = tail_at_beginning(mark);
+    }
+
+    /// Goes on with the days from a mark on, before which these bytes stand; whether there was room for one more.
+    pub(super) fn mark_day(&mut self, mark: YearMark, tail: TailHash) -> bool {
+        if self.day_marks().len() >= YEAR_MARKS_MAX || self.appended >= APPENDED_MAX || tail.offset != mark.offset {
+            return false;
+        }
+        self.profile.add_mark(mark);
+        self.appended += 1;
+        self.tail = Some(tail);
+        true
+    }
+
+    /// What stands before a place that may be that of the last mark.
+    pub(super) fn note_tail(&mut self, tail: Option<TailHash>) {
+        if self.tail.is_none() {
+            let of_last = |tail: &TailHash| self.last_day_mark().is_some_and(|mark| mark.offset == tail.offset);
+            self.tail = tail.filter(of_last);
+        }
+    }
+
+    /// How many formats and marks were learned later in the file.
+    pub(super) fn appended(&self) -> u32 {
+        self.appended
+    }
+
+    /// Takes the place of what was learned before, to which so much was appended.
+    pub(super) fn teach(&mut self, appended: u32) {
+        self.appended = self.appended.max(appended).min(APPENDED_MAX);
+    }
+
+    /// Takes over the days of what was learned before of the same file.
+    pub(super) fn take_days(&mut self, before: &Self) {
+        if let (Some(first), Some(_)) = (before.first_day_mark(), self.first_day_mark()) {
+            self.date_from(first);
+            let later = before.day_marks().iter().skip(1);
+            later.for_each(|mark| self.profile.add_mark(*mark));
+            (self.appended, self.tail) = (before.appended, before.tail);
         }
     }
 
@@ -188,7 +268,8 @@ impl Learned {
         let Detection::Stamped(detected) = learn(sample) else {
             return false;
         };
-        if detected.share() < RELEARN_SHARE_MIN || is_dayless(&detected.profile) {
+        let is_guess = is_dayless(&self.profile) && detected.profile.lacks_year();
+        if detected.share() < RELEARN_SHARE_MIN || is_dayless(&detected.profile) || is_guess {
             return false;
         }
         let mut profile = detected.profile;
@@ -202,6 +283,9 @@ impl Learned {
     /// was needed.
     pub(super) fn go_on(&mut self, offset: u64, written_seconds: i64) -> Option<YearMark> {
         let last = |entry: &ProfileEntry| entry.year_marks.last().map(|mark| mark.anchor);
+        if is_dayless(&self.profile) {
+            return None;
+        }
         let lacking = self.profile.entries.iter().filter(|entry| entry.format.lacks_year());
         let anchor = lacking.filter_map(last).max()?;
         let marks = self
@@ -283,7 +367,8 @@ impl Learned {
     /// Whether more bytes of a file of this size could teach more: it has doubled since, below the size of a sample.
     pub(super) fn wants_more(&self, size: u64) -> bool {
         let sample = SAMPLE_BYTES as u64;
-        self.sample_bytes < sample && size >= (self.sample_bytes * 2).min(sample) && self.appended == 0
+        let marks_alone = self.profile.entries.len() == 1 && is_dayless(&self.profile);
+        self.sample_bytes < sample && size >= (self.sample_bytes * 2).min(sample) && (self.appended == 0 || marks_alone)
     }
 }
 
@@ -291,6 +376,27 @@ impl Learned {
 fn is_dayless(profile: &Profile) -> bool {
     let mut formats = profile.entries.iter().map(|entry| entry.format.precision());
     formats.any(|precision| precision == Precision::TimeOfDay)
+}
+
+/// Dates times of day from a mark on.
+fn set_days(profile: &mut Profile, mark: YearMark) {
+    for entry in profile.entries.iter_mut().filter(|entry| entry.format.lacks_year()) {
+        entry.year_marks = vec![mark];
+    }
+}
+
+/// What stands before a mark at a file's beginning: nothing.
+fn tail_at_beginning(mark: YearMark) -> Option<TailHash> {
+    (mark.offset == 0).then(|| tail_hash_of(0, &[]))
+}
+
+/// The stamp of the first line; where that has no date, the earliest that there is: it may be of any time.
+fn first_dated_ns(profile: &Profile, first_ns: i64) -> i64 {
+    let entry = profile.entries.first().filter(|_| is_dayless(profile));
+    let mark = entry
+        .and_then(|entry| entry.year_marks.first())
+        .filter(|mark| mark.offset > 0);
+    mark.map_or(first_ns, |_| i64::MIN)
 }
 
 /// How fields are cut in a log of which this is a sample.

@@ -180,8 +180,10 @@ impl Stream {
         }
         // Names of earlier dates are not listed.
         let span_ns = Pattern::parse(pattern).ok().and_then(|pattern| pattern.span_ns());
-        let is_listed =
-            |life: &KeptLife| span_ns.is_none_or(|span_ns| life.first_ns.saturating_add(span_ns) > dates_from_ns);
+        // Of a first line without a date nobody knows.
+        let is_later =
+            |first_ns: i64, span_ns: i64| first_ns == i64::MIN || first_ns.saturating_add(span_ns) > dates_from_ns;
+        let is_listed = |life: &KeptLife| span_ns.is_none_or(|span_ns| is_later(life.first_ns, span_ns));
         let mut seen = BTreeSet::new();
         let mut missed = Vec::new();
         for Subscribed { subscription, .. } in &self.subscribed {

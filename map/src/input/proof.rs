@@ -9,7 +9,7 @@ const AHEAD_OF_CLOCK_NS: i64 = 2_000_000_000;
 const AHEAD_NS: i64 = 60_000_000_000;
 /// Records that were written later than this after their stamp make a host `behind` (P4), unless the monitor's delay
 /// is longer.
-const BEHIND_NS: i64 = 15 * 60_000_000_000;
+pub(super) const BEHIND_NS: i64 = 15 * 60_000_000_000;
 /// Bounds of a learned delay, and the least one while an input is young (P2).
 const DELAY_NS_MAX: i64 = 15 * 60_000_000_000;
 const DELAY_NS_YOUNG: i64 = 2 * 60_000_000_000;

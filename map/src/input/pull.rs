@@ -7,10 +7,9 @@ use super::listing::in_the_way;
 use super::proof::Condition;
 use super::reading::Reading;
 use super::stream::{Stream, Subscribed};
-use super::suspension::starts_of;
 use super::{InputKey, Port, PortError, Pulled, Subscription, origin};
-use crate::engine::{Counter, Input as EngineInput, Labels, WindowStarts};
-use crate::protocol::TaskId;
+use crate::engine::Labels;
+use crate::protocol::KeptProfile;
 use crate::verdict::HostState;
 use agent::profile::StampZone;
 use agent::protocol::{
@@ -251,7 +250,10 @@ impl Stream {
                 }
             }
             Held::Unread { .. } => self.begin(index, pull, moment).await?,
-            Held::Reading(_) => self.learn_more(index, pull).await?,
+            Held::Reading(_) => match self.go_on_days(index, moment) {
+                true => self.learn_more(index, pull).await?,
+                false => self.begin(index, pull, moment).await?,
+            },
         }
         self.fetch_on(index, pull).await
     }
@@ -281,7 +283,9 @@ impl Stream {
         }
         learned.key = self.plain_key(index, key, likeness, pull).await?;
         let listed = &self.generations.all[index].listed;
-        if let Some(inherited) = self.inherited.iter().find(|inherited| inherited.key == learned.key) {
+        if learned.first_day_mark().is_some() {
+            learned = self.settle_days(index, learned, pull, moment).await?;
+        } else if let Some(inherited) = self.inherited.iter().find(|inherited| inherited.key == learned.key) {
             learned = inherited.clone();
         } else {
             let known = self.circumstances(pull.key, listed.mtime_ns)?;
@@ -289,7 +293,8 @@ impl Stream {
                 .kept(&learned, &pull.buffer, listed.size, pull.key, &known)
                 .unwrap_or(learned);
         }
-        let offset = self.landing(index, &learned, moment.from_ns, pull).await?;
+        let dated = learned.first_day_mark().map_or(0, |mark| mark.offset);
+        let offset = self.landing(index, &learned, moment.from_ns, pull).await?.max(dated);
         let mut reading = Reading::new(learned, offset);
         for subscribed in &self.subscribed {
             let account = self
@@ -317,7 +322,8 @@ impl Stream {
         if size == 0 || (tried_to > 0 && size < tried_to + step) {
             return Ok(None);
         }
-        let known = self.circumstances(pull.key, written_ns)?;
+        let mut known = self.circumstances(pull.key, written_ns)?;
+        known.seen_from = Some(self.generations.all[index].seen_from);
         let mut why = None;
         for block in 0..SAMPLES_MAX {
             let from = block * SAMPLE_BYTES as u64;
@@ -365,11 +371,7 @@ impl Stream {
         if key.timezone.is_some() && kept.stamps.zone != known.stamp_zone {
             return None;
         }
-        // The sample ends where it was learned to; it began with a block of its own.
-        let block = learned.sample_bytes.saturating_sub(1) / SAMPLE_BYTES as u64 * SAMPLE_BYTES as u64;
-        let lines = whole_lines(sample, block);
-        let mut kept = Learned::from_kept(kept, &sample[lines.clone()], block + lines.start as u64, known)?;
-        kept.content_key = learned.content_key;
+        let kept = as_kept(kept, learned, sample, known)?;
         Some(kept).filter(|kept| !kept.wants_more(size) || kept.version() >= learned.version())
     }
 
@@ -394,6 +396,7 @@ impl Stream {
             zone,
             stamp_zone,
             written_seconds: written_ns.div_euclid(1_000_000_000),
+            seen_from: None,
             records: key.records.clone(),
             encoding,
         })
@@ -446,7 +449,8 @@ impl Stream {
         if !reading.learned.wants_more(size) {
             return Ok(());
         }
-        let known = self.circumstances(pull.key, written_ns)?;
+        let mut known = self.circumstances(pull.key, written_ns)?;
+        known.seen_from = reading.learned.first_day_mark();
         let end = size.min(SAMPLE_BYTES as u64);
         pull.fetch(self, index, 0..end, None).await?;
         let lines = whole_lines(&pull.buffer, 0);
@@ -454,6 +458,10 @@ impl Stream {
             return Ok(());
         };
         learned.looked_at(end);
+        let Some(reading) = self.generations.all[index].reading() else {
+            return Ok(());
+        };
+        learned.take_days(&reading.learned);
         if learned.version() <= reading.learned.version() {
             return Ok(());
         }
@@ -491,6 +499,7 @@ impl Stream {
     /// A reading in the place of another one, by another profile.
     pub(super) fn read_again(&mut self, old: Reading, learned: Learned, offset: u64, family: &str) -> Reading {
         let mut reading = Reading::new(learned, offset);
+        reading.seen_ns = old.seen_ns;
         for account in old.into_accounts() {
             let subscribed = self
                 .subscribed
@@ -595,6 +604,16 @@ impl Stream {
     }
 }
 
+/// What was kept of a generation, as the sample reads by it that just taught what is learned.
+pub(super) fn as_kept(kept: &KeptProfile, learned: &Learned, sample: &[u8], known: &Circumstances) -> Option<Learned> {
+    // The sample ends where it was learned to; it began with a block of its own.
+    let block = learned.sample_bytes.saturating_sub(1) / SAMPLE_BYTES as u64 * SAMPLE_BYTES as u64;
+    let lines = whole_lines(sample, block);
+    let mut kept = Learned::from_kept(kept, &sample[lines.clone()], block + lines.start as u64, known)?;
+    kept.content_key = learned.content_key;
+    Some(kept)
+}
+
 /// The whole lines of a sample that begins at an offset of its file: those of the file's beginning, or the ones after
 /// the first line end. A sample that is full and has no line end is a line of its own.
 pub(super) fn whole_lines(sample: &[u8], offset: u64) -> Range<usize> {
@@ -622,70 +641,4 @@ pub(super) fn labels(subscription: &Subscription, family: &str) -> Labels {
             .unwrap_or_default(),
     );
     Labels::new(labels)
-}
-
-/// Monitors whose fields can't be cut from this log, and why.
-#[derive(Debug, Default)]
-pub(super) struct Refused(Vec<(TaskId, String)>);
-
-impl Refused {
-    /// Why a monitor can't be counted here, if so.
-    pub(super) fn why(&self, id: &TaskId) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(refused, _)| refused == id)
-            .map(|(_, why)| why.as_str())
-    }
-
-    /// Takes over another's.
-    pub(super) fn append(&mut self, other: &mut Self) {
-        self.0.append(&mut other.0);
-    }
-
-    /// Forgets a monitor.
-    pub(super) fn forget(&mut self, id: &TaskId) {
-        self.0.retain(|(refused, _)| refused != id);
-    }
-
-    /// A monitor's account of a reading that begins, unless its fields can't be cut.
-    pub(super) fn track(&mut self, subscribed: &Subscribed, reading: &Reading, family: &str) -> Option<Account> {
-        let engine = self.engine(subscribed, &reading.learned, family)?;
-        let subscription = &subscribed.subscription;
-        let asked = WindowStarts {
-            within: subscription.from_ns..subscription.until_ns.unwrap_or(i64::MAX),
-            without: starts_of(&subscribed.suspended),
-        };
-        let (id, plan) = (subscription.id.clone(), subscription.plan.clone());
-        Some(Account::new(id, plan, engine, asked, reading.reads_head()))
-    }
-
-    /// How a monitor counts a generation.
-    fn engine(&mut self, subscribed: &Subscribed, learned: &Learned, family: &str) -> Option<EngineInput> {
-        let subscription = &subscribed.subscription;
-        self.forget(&subscription.id);
-        let plan = &*subscription.plan;
-        let rule = match (&subscription.monitor.parse, plan.uses_fields()) {
-            (_, false) => None,
-            (Some(rule), true) => Some(rule.clone()),
-            (None, true) => learned.rule.clone(),
-        };
-        let engine = EngineInput {
-            labels: labels(subscription, family),
-            lateness_ns: subscribed.lateness_ns(learned),
-            generation: learned.key,
-            form: learned.form(),
-            rule,
-        };
-        let why = match (&engine.rule, plan.uses_fields()) {
-            (None, true) => {
-                "no fields were recognised in it: say how to cut it, as in `parse: { split: { by: '|' } }`".to_owned()
-            }
-            _ => match Counter::new(plan, engine.clone(), None) {
-                Ok(_) => return Some(engine),
-                Err(error) => error.to_string(),
-            },
-        };
-        self.0.push((subscription.id.clone(), format!("{family}: {why}")));
-        None
-    }
 }

@@ -11,6 +11,7 @@ use agent::protocol::{COPY_HEAD_BYTES, RangeEnd, TAIL_BYTES, TailHash};
 use logline::boundary::{Boundary, RecordStamps};
 use logline::order::Following;
 use logline::records::{RecordReader, Start};
+use logline::stamp::YearMark;
 use std::collections::VecDeque;
 
 /// Newest stamped records that say whether a writer holds back (P4).
@@ -35,6 +36,8 @@ pub(super) struct Reading {
     greatest_ns: Option<i64>,
     /// Stretches without stamps before this were searched for a new format.
     pub(super) searched_to: u64,
+    /// The host's clock when all that stood there was read; before that was so, that of the last mark of days.
+    pub(super) seen_ns: i64,
 }
 
 impl Clone for Reading {
@@ -70,7 +73,9 @@ impl Reading {
             None => (Start::FileStart, 0),
             Some(before) => (Start::Landing, before),
         };
+        let marked = learned.last_day_mark().map_or(0, |mark| mark.anchor);
         Self {
+            seen_ns: marked.saturating_mul(1_000_000_000),
             reader: RecordReader::new(learned.stamps(), start, begin),
             received: Received::from(begin.saturating_sub(TAIL_BYTES as u64)),
             begin,
@@ -116,6 +121,20 @@ impl Reading {
         if let Some(mark) = self.learned.go_on(self.read_to(), seconds) {
             self.reader.stamps_mut().add_mark(mark);
         }
+    }
+
+    /// Marks that what comes now was not there at this time; whether that could be done.
+    pub(super) fn mark_day(&mut self, seconds: i64) -> bool {
+        let (offset, tail) = (self.read_to(), self.tail_hash());
+        let mark = YearMark {
+            offset,
+            anchor: seconds,
+        };
+        let is_marked = tail.is_some_and(|tail| self.learned.mark_day(mark, tail));
+        if is_marked {
+            self.reader.stamps_mut().add_mark(mark);
+        }
+        is_marked
     }
 
     /// Takes verified bytes in; how many records were committed, for all accounts together.

@@ -6,7 +6,8 @@ use super::learn::Learned;
 use super::listing::Listing;
 use super::missed::Told;
 use super::proof::{Asked, Condition, DelayLearner, Overlay, Proved, Reach, is_ahead, is_behind, prove, verdicts};
-use super::pull::{BARREN_BYTES, Pull, Refused, Restless, Stop};
+use super::pull::{BARREN_BYTES, Pull, Restless, Stop};
+use super::refused::Refused;
 use super::suspension::{self, Suspension};
 use super::usage::{CpuClock, Usage, timed};
 use super::{InputKey, Port, Pulled, Purpose, Subscription};
@@ -29,6 +30,8 @@ pub(super) struct Subscribed {
     /// What it cost since that was asked last, beside its accounts' counting.
     spent: Usage,
     told: Vec<VerdictRun>,
+    /// Windows whose records have no dates, as they were not seen to be written.
+    pub(super) undated: Option<Overlay>,
     /// Generations whose profile is known to whoever asks, and what was told of them.
     told_profiles: BTreeMap<u64, (u32, Option<KeptLife>)>,
 }
@@ -47,6 +50,7 @@ impl Subscribed {
             subscription,
             spent: Usage::default(),
             told: Vec::new(),
+            undated: None,
             told_profiles: BTreeMap::new(),
         }
     }
@@ -234,7 +238,12 @@ impl Stream {
         // Also of a pull that something was in the way of: what it read is no growth of the next one.
         self.learn_from_growth(before_ns, t_ns);
         if is_new {
-            self.generations.bound_losses(t_ns.saturating_sub(TOLD_NS));
+            let told_from_ns = if self.is_isolated {
+                i64::MIN
+            } else {
+                t_ns.saturating_sub(TOLD_NS)
+            };
+            self.generations.bound_losses(told_from_ns);
         }
         // Also where a pull broke off: what it committed must not stand in a scratch of before as well.
         let cpu = port.cpu_clock();
@@ -470,6 +479,7 @@ impl Stream {
             .overlays(self.moment(t_ns))
             .into_iter()
             .chain(self.ahead.clone())
+            .chain(subscribed.undated.clone())
             .chain(self.is_asked.then(|| self.generations.before_all()).flatten())
             .collect();
         let upto_ns = t_ns.saturating_sub(grace_ns);

@@ -350,6 +350,7 @@ fn ok(from_ns: i64, to_ns: i64) -> VerdictRun {
 /// What was learned of a generation, with so many year marks.
 pub(super) fn profile(generation: u64, version: u32, marks: usize) -> KeptProfile {
     KeptProfile {
+        tail: None,
         generation,
         version,
         sample_bytes: version.into(),

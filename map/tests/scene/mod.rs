@@ -67,10 +67,24 @@ pub struct Direct {
     pub is_crowded: bool,
     /// Added to the number of every device, as a remount does.
     pub renumbered: u64,
+    /// What a file system says of the births of files.
+    pub births: Births,
+    /// Inode and birth of files, and what was told of their birth.
+    born: BTreeMap<(u64, Option<i64>), Option<i64>>,
     /// What a file system makes of the sizes of files.
     pub sizes: Option<Sizes>,
     /// What the kernel says to every read of a file, if it fails.
     pub reads_fail: Option<i32>,
+}
+
+/// What a file system says of the births of files.
+pub enum Births {
+    /// What it says.
+    Real,
+    /// They are born by the test's clock, when they are first listed.
+    By(Time),
+    /// Nothing.
+    Untold,
 }
 
 /// A size as it is told, for one that is.
@@ -79,7 +93,15 @@ pub type Sizes = Box<dyn FnMut(u64) -> u64>;
 impl Direct {
     /// The question as the host's own numbers put it: a number of before fits no file.
     fn in_numbers_of_host(&self, mut body: RequestBody) -> RequestBody {
-        let number = |identity: &mut Identity| identity.device = identity.device.wrapping_sub(self.renumbered);
+        let number = |identity: &mut Identity| {
+            identity.device = identity.device.wrapping_sub(self.renumbered);
+            let is_it = |(known, told): &(&(u64, Option<i64>), &Option<i64>)| {
+                known.0 == identity.inode && **told == identity.birth_ns
+            };
+            if let Some((known, _)) = self.born.iter().rev().find(is_it) {
+                identity.birth_ns = known.1;
+            }
+        };
         match &mut body {
             RequestBody::Snapshot(request) => request.known.iter_mut().for_each(|known| number(&mut known.identity)),
             RequestBody::Find(request) => number(&mut request.identity),
@@ -91,6 +113,17 @@ impl Direct {
 
     /// The answer as this file system gives it.
     fn as_seen(&mut self, mut answer: Answer) -> Answer {
+        let told_ns = match &self.births {
+            Births::Real => None,
+            Births::By(time) => Some(Some(time.now())),
+            Births::Untold => Some(None),
+        };
+        if let (Answer::Snapshot(snapshot), Some(told_ns)) = (&mut answer, told_ns) {
+            for listed in &mut snapshot.generations {
+                let file = (listed.identity.inode, listed.identity.birth_ns);
+                listed.identity.birth_ns = *self.born.entry(file).or_insert(told_ns);
+            }
+        }
         if let Answer::Snapshot(snapshot) = &mut answer {
             for listed in &mut snapshot.generations {
                 listed.identity.device = listed.identity.device.wrapping_add(self.renumbered);
@@ -100,6 +133,8 @@ impl Direct {
                 } = &mut listed.content
                 {
                     evidence.of.device = evidence.of.device.wrapping_add(self.renumbered);
+                    let file = (evidence.of.inode, evidence.of.birth_ns);
+                    evidence.of.birth_ns = self.born.get(&file).copied().unwrap_or(evidence.of.birth_ns);
                 }
                 if let Some(sizes) = &mut self.sizes {
                     listed.size = sizes(listed.size);
@@ -263,7 +298,7 @@ impl Scene {
             address: "h:1".into(),
             pattern: format!("{base}/{pattern}"),
             timestamp: subscription.monitor.timestamp.clone(),
-            timezone: None,
+            timezone: subscription.monitor.timezone.clone(),
             encoding: subscription.monitor.encoding.clone(),
             records: subscription.monitor.records.clone(),
         };
@@ -279,6 +314,8 @@ impl Scene {
                 asked: 0,
                 is_crowded: false,
                 renumbered: 0,
+                births: Births::Real,
+                born: BTreeMap::new(),
                 sizes: None,
                 reads_fail: None,
             },

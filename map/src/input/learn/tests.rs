@@ -25,6 +25,7 @@ fn known(format: Option<&str>, stamp_zone: StampZone) -> Circumstances {
         zone: Zone::parse(zone).expect("a zone"),
         stamp_zone,
         written_seconds: WRITTEN_S,
+        seen_from: None,
         records: None,
         encoding: None,
     }
