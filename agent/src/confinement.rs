@@ -1,4 +1,5 @@
-//! What keeps an agent within its bounds, as it says it itself: in its status and in one line when it starts.
+//! What keeps an agent within its bounds and out of the way of others, as it says it itself: in its status and in one
+//! line when it starts.
 //!
 //! Nothing here is a promise of the configuration: [`Confinement`] is read back from the kernel after all is set up.
 
@@ -7,6 +8,7 @@ use std::fmt;
 use rustix::thread::{CapabilitySet, SecureComputingMode};
 use serde::{Deserialize, Serialize};
 
+use crate::guard;
 use crate::roots::OpenWay;
 
 /// What is in force.
@@ -24,6 +26,48 @@ pub struct Confinement {
     pub user_id: u32,
     /// The rights of root that it holds, as `dac_read_search`; none as a rule.
     pub capabilities: Vec<String>,
+    /// How far its threads stand back for a processor: 19 is farthest.
+    #[serde(default)]
+    pub nice: i32,
+    /// The same for disks.
+    #[serde(default)]
+    pub io: IoClass,
+}
+
+/// The class in which the kernel orders its reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum IoClass {
+    /// After everybody else.
+    Idle,
+    /// As others, at a level from 0 to 7, the least urgent; where none was set, it follows from the niceness.
+    BestEffort,
+    /// Before everybody else.
+    Realtime,
+    /// The kernel does not say.
+    #[default]
+    Unknown,
+}
+
+impl IoClass {
+    /// Of this thread.
+    fn read() -> IoClass {
+        match ioprio::get_priority(guard::this_thread()).map(ioprio::Priority::class) {
+            Ok(Some(ioprio::Class::Idle)) => IoClass::Idle,
+            Ok(Some(ioprio::Class::BestEffort(_)) | None) => IoClass::BestEffort,
+            Ok(Some(ioprio::Class::Realtime(_))) => IoClass::Realtime,
+            Err(_) => IoClass::Unknown,
+        }
+    }
+
+    /// The name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            IoClass::Idle => "idle",
+            IoClass::BestEffort => "best effort",
+            IoClass::Realtime => "real time",
+            IoClass::Unknown => "unknown",
+        }
+    }
 }
 
 /// State of the file sandbox.
@@ -70,6 +114,8 @@ impl Confinement {
             no_new_privileges: rustix::thread::no_new_privs().unwrap_or(false),
             user_id: rustix::process::geteuid().as_raw(),
             capabilities: held.iter_names().map(|(name, _)| name.to_lowercase()).collect(),
+            nice: rustix::process::getpriority_process(None).unwrap_or(0),
+            io: IoClass::read(),
         }
     }
 
@@ -132,9 +178,10 @@ impl fmt::Display for Confinement {
             self.user_id
         )?;
         match self.capabilities.as_slice() {
-            [] => write!(formatter, ", no capabilities"),
-            held => write!(formatter, ", capabilities {}", held.join("+")),
+            [] => write!(formatter, ", no capabilities")?,
+            held => write!(formatter, ", capabilities {}", held.join("+"))?,
         }
+        write!(formatter, ", nice {}, I/O {}", self.nice, self.io.name())
     }
 }
 
@@ -151,11 +198,14 @@ mod tests {
             no_new_privileges: true,
             user_id: 7,
             capabilities: vec!["dac_read_search".to_owned()],
+            nice: 19,
+            io: IoClass::Idle,
         };
         assert_eq!((whole.missing(), whole.short()), (None, "landlock+seccomp".to_owned()));
         assert_eq!(
             whole.to_string(),
-            "landlock ABI 4, seccomp, no new privileges, opens by openat2, user 7, capabilities dac_read_search"
+            "landlock ABI 4, seccomp, no new privileges, opens by openat2, user 7, capabilities dac_read_search, \
+             nice 19, I/O idle"
         );
         let landlock = Landlock::Missing("not built in".to_owned());
         let part = Confinement { landlock, ..whole };

@@ -23,7 +23,7 @@ use configs::node::{Manners, SandboxPolicy};
 use crate::confinement::{Confinement, Landlock, Seccomp};
 use crate::roots::Roots;
 
-/// Niceness of a polite agent: the weakest there is. The weight of its I/O follows from it.
+/// Niceness of a polite agent: the weakest there is.
 const NICE_POLITE: i32 = 19;
 
 /// Why an agent could not be shut in.
@@ -62,14 +62,21 @@ pub struct Wanted<'a> {
     pub user: Option<&'a str>,
 }
 
-/// Gives way to the applications of the host. A kernel that does not let it is no reason not to start.
+/// Gives way to the applications of the host. A kernel that does not let it is no reason not to start: what became of
+/// it is read back ([`Confinement`]). Threads made later inherit both.
 pub fn mind(manners: Manners) {
     match manners {
         Manners::Polite => {
             let _as_before = rustix::process::setpriority_process(None, NICE_POLITE);
+            let _as_before = ioprio::set_priority(this_thread(), ioprio::Priority::new(ioprio::Class::Idle));
         }
         Manners::Normal => {}
     }
+}
+
+/// Whose I/O is meant: that of this thread, and of those that it makes.
+pub(crate) fn this_thread() -> ioprio::Target {
+    ioprio::Target::Process(ioprio::Pid::from_raw(0))
 }
 
 /// Shuts this thread in, and with it all that come after it; says what is in force.

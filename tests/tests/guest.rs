@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use agent::confinement::{Confinement, Landlock, Seccomp};
+use agent::confinement::{Confinement, IoClass, Landlock, Seccomp};
 use agent::profile::{StampProfile, StampZone};
 use agent::protocol::{
     Answer, Content, FindAnswer, FindRequest, Generation, ListAnswer, ListRequest, PREVIEW_BYTES_MAX, PreviewFrom,
@@ -111,6 +111,65 @@ async fn what_is_in_force_is_in_the_status_in_the_log_and_in_the_kernel() {
         skipped(
             "what_is_in_force_is_in_the_status_in_the_log_and_in_the_kernel",
             &missing,
+        );
+    }
+}
+
+/// What `ionice` says of each thread of a process: `/proc` does not say it. `None` where there is no `ionice`.
+fn io_classes(agent: &AgentProcess) -> Option<Vec<String>> {
+    let threads = fs::read_dir(format!("/proc/{}/task", agent.id())).expect("it runs");
+    let ask = |thread: std::io::Result<fs::DirEntry>| {
+        let thread = thread.expect("it runs").file_name();
+        let said = std::process::Command::new("ionice")
+            .arg("-p")
+            .arg(thread)
+            .output()
+            .ok()?;
+        Some(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+    };
+    threads.map(ask).collect()
+}
+
+/// The nineteenth field of `/proc/PID/stat`.
+fn niceness(agent: &AgentProcess) -> i32 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", agent.id())).expect("it runs");
+    let (_, fields) = stat.rsplit_once(") ").expect("the name ends");
+    let nice = fields.split(' ').nth(16).expect("the kernel says it");
+    nice.parse().expect("a number")
+}
+
+#[tokio::test]
+async fn a_polite_agent_stands_back_for_processor_and_disk() {
+    let test = "a_polite_agent_stands_back_for_processor_and_disk";
+    for (manners, nice, io) in [("polite", Some(19), Some(IoClass::Idle)), ("normal", None, None)] {
+        let scene = Scene::new();
+        let agent = scene.start(&format!("manners: {manners}"));
+        let puller = Puller::open(&agent.address);
+        // Threads for file work come with the first question.
+        scene.snapshot(&puller).await;
+        let told = confinement(&puller).await;
+        assert_eq!(told.nice, niceness(&agent));
+        assert_eq!((told.nice, told.io), (nice.unwrap_or(told.nice), io.unwrap_or(told.io)));
+        assert!(
+            agent
+                .says("confinement:")
+                .ends_with(&format!("nice {}, I/O {}", told.nice, told.io.name()))
+        );
+        let Some(classes) = io_classes(&agent) else {
+            return skipped(test, "there is no ionice (util-linux)");
+        };
+        let is_idle = |class: &String| class == "idle";
+        assert!(!classes.is_empty());
+        match told.io {
+            IoClass::Idle => assert!(classes.iter().all(is_idle), "{classes:?}"),
+            _ => assert!(!classes.iter().any(is_idle), "{classes:?}"),
+        }
+        // Who asks here may be idle himself, and a child is then as well.
+        let own = std::process::Command::new("ionice").output().expect("it is there");
+        let is_own_idle = own.stdout.starts_with(b"idle");
+        assert!(
+            manners == "polite" || is_own_idle == (told.io == IoClass::Idle),
+            "{told}"
         );
     }
 }
