@@ -433,7 +433,7 @@ mod tests {
         let plan = plan("select count()");
         let mut partial = Partial::default();
         let mut window = WindowPartial::new(&plan.kinds, 10);
-        window.groups.enter(b"");
+        window.groups.enter(b"", 1);
         partial.windows.insert(0, window);
         publish(&plan, &partial, &answer(&[HostState::Ok]), Windows::Touched);
     }

@@ -41,8 +41,8 @@ pub fn counts(shape: &Shape, groups: &[(&str, u64)]) -> WirePartial {
         map::groups::encode_column(&mut key, Some(group.as_bytes()));
         for _ in 0..*records {
             partial.records += 1;
-            let place = partial.groups.enter(&key);
-            partial.groups.states_mut(place)[0].add_record();
+            let place = partial.groups.enter(&key, 1);
+            partial.groups.states_mut(place)[0].add_count(1);
         }
     }
     WirePartial::from(&partial)
