@@ -6,6 +6,7 @@
 
 use crate::windows::Audit;
 use lika::seam::{Backoff, Randomness};
+use map::verdict::HostState;
 use reduce::protocol::BelowWindow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -53,8 +54,11 @@ impl EntryState {
     fn can_heal(&self) -> bool {
         match self {
             EntryState::Below(below) => {
-                let for_good = |state: &map::verdict::HostState| state.is_for_good();
-                below.expected > 0 && !below.missing.keys().all(for_good)
+                // A host that was suspended for its cost, or whose groups no frame takes, is not read again once its
+                // window is settled. Any other state may have changed: what was unreachable may be back.
+                let is_left = |state: &HostState| below.is_settled && *state == HostState::OverBudget;
+                let is_past = |state: &HostState| state.is_for_good() || is_left(state);
+                below.expected > 0 && !below.missing.keys().all(is_past)
             }
             EntryState::Missing => true,
         }

@@ -3,6 +3,7 @@
 use crate::leases::{Lease, ceil_to};
 use lika::seam::BoxedFuture;
 use map::verdict::HostState;
+use reduce::point::WindowState;
 use reduce::protocol::BelowWindow;
 use reduce::stored::{StoredHeader, decode};
 use std::collections::BTreeSet;
@@ -195,6 +196,7 @@ fn below(window: &StoredWindow) -> Option<BelowWindow> {
         ok: hosts.ok,
         expected: hosts.expected(),
         missing: hosts.missing,
+        is_settled: header.state == WindowState::Settled,
     })
 }
 

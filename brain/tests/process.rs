@@ -17,6 +17,7 @@ fn below(start_s: i64) -> BelowWindow {
         ok: 1,
         expected: 2,
         missing: BTreeMap::from([(HostState::Timeout, 1)]),
+        is_settled: false,
     }
 }
 

@@ -640,6 +640,7 @@ impl Ledger {
                     ok: hosts.ok,
                     expected: hosts.expected(),
                     missing: hosts.missing,
+                    is_settled: entry.state == Some(WindowState::Settled),
                 });
             }
         }

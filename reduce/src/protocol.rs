@@ -376,4 +376,7 @@ pub struct BelowWindow {
     pub expected: u64,
     /// Those that are not, by state.
     pub missing: BTreeMap<HostState, u64>,
+    /// Whether nothing more is expected of it (C7).
+    #[serde(default)]
+    pub is_settled: bool,
 }

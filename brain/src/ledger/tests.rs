@@ -1,7 +1,6 @@
 //! Orders of a ledger in a time of its own.
 
 use super::*;
-use map::verdict::HostState;
 
 const S: i64 = 1_000_000_000;
 
@@ -51,6 +50,7 @@ fn window(window_s: i64, state: HostState) -> BelowWindow {
         ok: 1,
         expected: 2,
         missing: BTreeMap::from([(state, 1)]),
+        is_settled: false,
     }
 }
 
@@ -106,6 +106,32 @@ fn what_is_gone_for_good_or_behind_the_horizon_is_not_ordered() {
     assert_eq!(stage.orders_after(3_600), [9_000]);
     assert_eq!(stage.orders_after(86_400), [0; 0]);
     assert_eq!(stage.ledger.count(&stage.key), 0);
+}
+
+/// A window that a Map left out for its cost is settled without its hosts: nobody reads them again, so an order would
+/// come to nothing.
+#[test]
+fn what_was_suspended_is_not_ordered_once_its_window_is_settled() {
+    let settled = |state| BelowWindow {
+        is_settled: true,
+        ..window(9_000, state)
+    };
+    let check = |below: BelowWindow, is_ordered: bool| {
+        let mut stage = Stage::new();
+        stage.below(std::slice::from_ref(&below));
+        assert_eq!(!stage.orders_after(3_600).is_empty(), is_ordered, "{below:?}");
+    };
+    check(settled(HostState::OverBudget), false);
+    check(window(9_000, HostState::OverBudget), true);
+    // A host that left the inventory as it was unreachable lets its window settle, and may come back.
+    check(settled(HostState::Unreachable), true);
+    let and = |mut below: BelowWindow, state| {
+        below.missing.insert(state, 1);
+        below
+    };
+    check(and(settled(HostState::OverBudget), HostState::BytesLost), false);
+    check(and(settled(HostState::OverBudget), HostState::Unreachable), true);
+    check(and(window(9_000, HostState::OverBudget), HostState::BytesLost), true);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use super::*;
 use crate::leases::Wanted;
 use map::partial::Losses;
-use reduce::point::WindowState;
 use reduce::stored::{HostTable, encode};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -25,7 +24,10 @@ impl Shelf {
                 monitor_version: *version,
                 inventory_version: Some(1),
                 profile_version: 1,
-                state: WindowState::Provisional,
+                state: match hosts.iter().all(|state| state.settles()) {
+                    true => WindowState::Settled,
+                    false => WindowState::Provisional,
+                },
                 hosts: HostTable::new(hosts.iter().map(|state| (*state, None))),
                 records: 0,
                 lost: Losses::default(),
@@ -147,7 +149,9 @@ fn an_audit_finds_what_is_below_what_is_missing_and_what_came() {
         (120, false, 1, HALF),
     ];
     let open: &[HostState] = &[HostState::Open];
-    let shelf = Shelf::default().with(5, &windows).with(5, &[(130, false, OURS, open)]);
+    let suspended: &[HostState] = &[HostState::Ok, HostState::OverBudget];
+    let others = [(130, false, OURS, open), (135, false, OURS, suspended)];
+    let shelf = Shelf::default().with(5, &windows).with(5, &others);
     let question = Question {
         since_ns: 0,
         there: 0..125 * S,
@@ -162,12 +166,13 @@ fn an_audit_finds_what_is_below_what_is_missing_and_what_came() {
             .expect("an answer")
     };
     let found = ask(&question);
-    let below: Vec<(i64, u64, u64)> = found
+    let below: Vec<(i64, u64, u64, bool)> = found
         .below
         .iter()
-        .map(|below| (below.window_ns / S, below.ok, below.expected))
+        .map(|below| (below.window_ns / S, below.ok, below.expected, below.is_settled))
         .collect();
-    assert_eq!((below, found.undone), (vec![(105, 1, 2)], 3));
+    let expected = vec![(105, 1, 2, false), (135, 1, 2, true)];
+    assert_eq!((below, found.undone), (expected, 4));
     assert_eq!((found.missing, found.found), (vec![110 * S], vec![100 * S]));
     assert_eq!(found.audited_to_ns, 125 * S);
     let next = ask(&Question {

@@ -590,6 +590,20 @@ fn a_large_window_is_written_in_parts_and_its_groups_are_folded() {
     assert_eq!(desk.store.kept().history.len(), history, "all of it was there");
 }
 
+/// Who repairs must know which windows are settled without a host that was suspended.
+#[test]
+fn windows_below_100_say_whether_they_are_settled() {
+    let mut desk = Desk::new(task(&[(0, &["a", "b"])]));
+    desk.at_s(3).hear(1, say("a", 0, 4, Ok, Settled));
+    let runs = [(0, Settled), (1, Provisional)];
+    let runs = runs.map(|(start_s, stage)| run(ns(start_s), ns(start_s + 1), HostState::OverBudget, stage));
+    desk.hear(1, report("b", Vec::new(), runs.to_vec()));
+    desk.hear(1, report("a", Vec::new(), vec![run(0, ns(2), Ok, Settled)]));
+    let (_, below) = desk.ledger.below();
+    let below: Vec<_> = below.iter().map(|below| (below.window_ns, below.is_settled)).collect();
+    assert_eq!(below, [(ns(1), false), (0, true)]);
+}
+
 #[test]
 fn a_window_that_is_too_large_says_so_and_of_whom() {
     let mut desk = Desk::new(task(&[(0, &["a", "b"])]));

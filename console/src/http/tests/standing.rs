@@ -58,6 +58,7 @@ fn monitor_state(name: &str) -> MonitorState {
             ok: 1,
             expected: 2,
             missing: BTreeMap::from([(HostState::Timeout, 1)]),
+            is_settled: false,
         }],
         troubles: vec!["something".to_owned()],
         cpu_us_per_s: 12_300,
