@@ -470,6 +470,7 @@ impl Keeper {
             below_windows: Vec::new(),
             troubles: self.troubles(task, expected),
             cpu_us_per_s: 0,
+            overflow: None,
             bytes_per_s: 0,
         }
     }

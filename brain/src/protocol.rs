@@ -1,6 +1,7 @@
 //! Everything the console may ask of a Brain: what is configured, what runs where, and what happened.
 
 pub use map::protocol::{AgentSeen, BrowseQuestion, Browsed, Definition, NotBrowsed, RecordsWanted};
+use reduce::overflow::Overflow;
 pub use reduce::protocol::{AskedEnd, AskedPart, AskedProgress, HostTrouble};
 use reduce::protocol::{BelowWindow, NodeAddress, NodeLife, ShardSeen};
 use serde::{Deserialize, Serialize};
@@ -151,6 +152,9 @@ pub struct MonitorState {
     /// Bytes of log a second that all Maps together go through for it.
     #[serde(default)]
     pub bytes_per_s: u64,
+    /// Which columns made more groups in its newest window than are kept.
+    #[serde(default)]
+    pub overflow: Option<Overflow>,
 }
 
 /// An application and its hosts.

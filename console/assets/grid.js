@@ -87,6 +87,7 @@ export function windowOf(point, start) {
     head: found.head ?? 0,
     badValue: found.bad_value ?? {},
     flags: found.flags ?? [],
+    overflow: found.overflow ?? null,
     state: point.state,
     revision: point.revision,
     windows: found.windows ?? 1,

@@ -63,9 +63,16 @@ const FLAGS = {
   arrival_time: 'the log has no timestamps: lines count when they were seen to arrive, and cannot be read again',
 };
 
-/** What a flag means. */
-export function flagText(flag) {
+/** What a flag means; of too many groups also which columns make them, if that is known. Pure. */
+export function flagText(flag, overflow = null) {
+  if (flag === 'groups_folded' && overflow) return `${FLAGS[flag]} (${overflowText(overflow)})`;
   return FLAGS[flag] ?? words(flag);
+}
+
+/** Which columns make more groups than are kept. Pure. */
+export function overflowText({ groups, columns, values, or_more: orMore }) {
+  const each = columns.length > 1 ? ' each' : '';
+  return `more than ${groups}, mostly by ${columns.join(' and ')}: ${values} different values${each}${orMore ? ' or more' : ''}`;
 }
 
 const WINDOW_STATES = {

@@ -77,7 +77,7 @@ export function Trust({ window, output, look }) {
       <div><b>${complete}</b>${least} · ${hostsText(window)}</div>
       ${lost && html`<div>lost records: ${lost} · ${window.recordsPercent} % of records counted</div>`}
       ${bad && html`<div>${grouped(bad)} values were no numbers</div>`}
-      ${window.flags.map((flag) => html`<div>${flagText(flag)}</div>`)}
+      ${window.flags.map((flag) => html`<div>${flagText(flag, window.overflow)}</div>`)}
       <div class="muted">${state}${revised ? ` · revision ${window.revision}` : ''}</div>
     </div>`;
 }

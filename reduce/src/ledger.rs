@@ -14,6 +14,7 @@ mod tests;
 use crate::completeness::Hosts;
 use crate::inventory::{Inventory, Roll};
 use crate::origins::Origins;
+use crate::overflow::Overflow;
 use crate::pieces::Proofs;
 use crate::point::WindowState;
 use crate::protocol::{BELOW_MAX, BelowWindow, MonitorTask, ShardPlan};
@@ -84,6 +85,7 @@ pub struct Ledger {
     dirty: BTreeSet<i64>,
     due: BTreeSet<(i64, i64)>,
     newest_ns: Option<i64>,
+    overflow: Option<Overflow>,
     /// Cells that were nobody's window, since the start: a Map that does so is wrong.
     misplaced: u64,
 }
@@ -115,6 +117,7 @@ impl Ledger {
             dirty: BTreeSet::new(),
             due: BTreeSet::new(),
             newest_ns: None,
+            overflow: None,
             misplaced: 0,
         }
     }
@@ -227,8 +230,8 @@ impl Ledger {
             return Ok(());
         }
         let is_ours = header.monitor_version == self.task.version;
-        if is_ours && header.state != WindowState::Open {
-            self.newest_ns = self.newest_ns.max(Some(start_ns));
+        if is_ours {
+            self.note_newest(start_ns, &header);
         }
         if is_ours && stored.done {
             self.mark_done(start_ns);
@@ -527,9 +530,7 @@ impl Ledger {
         if !change.is_part() {
             self.dirty.remove(&start_ns);
         }
-        if change.state() != WindowState::Open {
-            self.newest_ns = self.newest_ns.max(Some(start_ns));
-        }
+        self.note_newest(start_ns, &change.published.header);
         let Some(entry) = self.entries.get_mut(&start_ns) else {
             return;
         };
@@ -610,6 +611,18 @@ impl Ledger {
     /// Windows in memory.
     pub fn hot_windows(&self) -> usize {
         self.entries.values().filter(|entry| entry.window.is_some()).count()
+    }
+
+    fn note_newest(&mut self, start_ns: i64, header: &StoredHeader) {
+        if header.state != WindowState::Open && Some(start_ns) >= self.newest_ns {
+            self.newest_ns = Some(start_ns);
+            self.overflow.clone_from(&header.overflow);
+        }
+    }
+
+    /// Which columns made more groups in the newest window than are kept.
+    pub fn overflow(&self) -> Option<&Overflow> {
+        self.overflow.as_ref()
     }
 
     /// Start of the newest window that is provisional or settled.

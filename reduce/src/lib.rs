@@ -14,6 +14,7 @@ pub mod inventory;
 pub mod ledger;
 pub mod node;
 pub mod origins;
+pub mod overflow;
 pub mod pieces;
 pub mod placement;
 pub mod point;

@@ -1,6 +1,7 @@
 //! The point: one group of one window, as people and programs see it.
 
 use crate::completeness::{Hosts, records_percent_hundredths};
+use crate::overflow::Overflow;
 use crate::value::OutputValue;
 pub use map::detect::rfc3339;
 use map::kept::KeptRecord;
@@ -56,6 +57,8 @@ pub struct Header {
     pub bad_values: BTreeMap<String, u64>,
     /// Flags, sorted.
     pub flags: Vec<Flag>,
+    /// Which columns made more groups than are kept.
+    pub overflow: Option<Overflow>,
     /// How final it is.
     pub state: WindowState,
     /// Counts up whenever anything above or a value changes.
@@ -188,6 +191,9 @@ impl Serialize for Completeness<'_> {
         }
         if !header.flags.is_empty() {
             map.serialize_entry("flags", &header.flags)?;
+        }
+        if let Some(overflow) = &header.overflow {
+            map.serialize_entry("overflow", overflow)?;
         }
         map.end()
     }

@@ -3,6 +3,7 @@
 //! A Brain installs monitors, each with its Maps and with who is expected when; a Reduce does the rest by itself. All
 //! that it needs to begin anew stands in the task, so a Brain reinstalls it elsewhere from the topology alone.
 
+use crate::overflow::Overflow;
 use map::protocol::{
     AgentSeen, BrowseQuestion, Browsed, Definition, HostTarget, KeptProfile, MapStatus, NotBrowsed, RecordsWanted,
 };
@@ -363,6 +364,9 @@ pub struct MonitorStatus {
     /// Whether the store keeps it from getting on; else its newest window moves while windows end.
     #[serde(default)]
     pub waits_for_store: bool,
+    /// Which columns made more groups in the newest window than are kept.
+    #[serde(default)]
+    pub overflow: Option<Overflow>,
 }
 
 /// A window below 100 %.

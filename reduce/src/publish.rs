@@ -1,6 +1,7 @@
 //! The last merge: a monitor's windows as points, in the order in which people read them.
 
 use crate::completeness::Hosts;
+use crate::overflow::Overflow;
 use crate::point::{Flag, Header, Point, WindowState};
 use crate::value::{OutputValue, evaluate};
 use map::groups::{Folded, Groups, merge_states};
@@ -54,6 +55,8 @@ pub struct Facts {
     pub state: WindowState,
     /// Flags, sorted; [`Flag::GroupsFolded`] is found out from the counts besides.
     pub flags: Vec<Flag>,
+    /// Which columns made more groups than are kept, if that was found out before the groups were limited.
+    pub overflow: Option<Overflow>,
     /// Which revision.
     pub revision: u64,
 }
@@ -82,6 +85,7 @@ impl Answer {
             hosts: self.hosts.clone(),
             state: self.state,
             flags: is_ambiguous.then_some(Flag::AmbiguousTime).into_iter().collect(),
+            overflow: None,
             revision: 1,
         }
     }
@@ -226,7 +230,13 @@ impl<'a> Publisher<'a> {
             records,
             states: states.into(),
         }));
-        let header = Arc::new(self.header(start_ns, facts, window, is_folded));
+        let mut header = self.header(start_ns, facts, window, is_folded);
+        if is_folded {
+            let (names, shown) = (&self.shape.group_names, self.shape.answer_groups.max(1));
+            let said = facts.overflow.clone();
+            header.overflow = said.or_else(|| Overflow::of(names, &window.groups, shown));
+        }
+        let header = Arc::new(header);
         if rows.is_empty() {
             return vec![self.empty(header)];
         }
@@ -280,6 +290,7 @@ impl<'a> Publisher<'a> {
             head_lines: window.head_lines,
             bad_values: self.bad_values(&window.bad_values),
             flags,
+            overflow: None,
             state: facts.state,
             revision: facts.revision,
         }

@@ -5,6 +5,7 @@
 //! host table. Both are small and never change within their version.
 
 use crate::completeness::Hosts;
+use crate::overflow::Overflow;
 use crate::point::{Flag, Point, WindowState};
 use crate::publish::{Facts, Publisher};
 use map::groups::GROUPS_KEPT;
@@ -44,6 +45,9 @@ pub struct StoredHeader {
     pub flags: Vec<Flag>,
     /// Hosts whose published contribution was withdrawn since, with the reason (M1).
     pub withdrawn: Vec<(String, HostState)>,
+    /// Which columns made more groups than are kept. A header of before this was said has none.
+    #[serde(default)]
+    pub overflow: Option<Overflow>,
 }
 
 /// The state of every expected host, in the order of the inventory, as runs: 10 000 hosts that are ok take six bytes.
@@ -99,6 +103,7 @@ impl StoredHeader {
             hosts: self.hosts.hosts(),
             state: self.state,
             flags: self.flags.clone(),
+            overflow: self.overflow.clone(),
             revision,
         }
     }
@@ -112,7 +117,7 @@ pub struct StoredBody {
 }
 
 /// What was encoded cannot be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a stored {what} cannot be read: {why}; it was written by an incompatible version")]
 pub struct Unreadable {
     /// What it should be.
@@ -192,6 +197,7 @@ mod tests {
             lost: partial.lost,
             flags,
             withdrawn: Vec::new(),
+            overflow: Overflow::of(&shape.group_names, &partial.groups, shape.answer_groups),
         };
         let partial = WirePartial::from(&limited(shape, partial));
         StoredWindow {
@@ -233,5 +239,23 @@ mod tests {
             ..window
         };
         assert!(points(&shape, &foreign).is_err());
+    }
+
+    /// A header that an older version wrote ends before what was added since.
+    #[test]
+    fn a_header_without_an_overflow_is_read() {
+        let counted = counts(&shape(), &[("a", 1)]);
+        let counted = counted
+            .into_partial(&shape().kinds, GROUPS_KEPT)
+            .expect("of this shape");
+        let now: StoredHeader = decode("header", &stored(&shape(), &counted, Vec::new()).header).expect("reads");
+        let mut older = encode(&now);
+        assert_eq!(
+            (older[0], older.pop()),
+            (0x9a, Some(0xc0)),
+            "ten fields, the last of them nil"
+        );
+        older[0] = 0x99;
+        assert_eq!(decode::<StoredHeader>("header", &older), Ok(now));
     }
 }

@@ -18,6 +18,7 @@
 mod judge;
 
 use crate::completeness::Hosts;
+use crate::overflow::Overflow;
 use crate::pieces::{Piece, Proofs, StoredCell, cell_row, proofs_row};
 use crate::point::{Flag, WindowState};
 use crate::publish;
@@ -136,6 +137,7 @@ pub struct Merged {
     records: u64,
     lost: Losses,
     flags: Vec<Flag>,
+    overflow: Option<Overflow>,
     profile_version: u32,
 }
 
@@ -175,6 +177,7 @@ fn merge(shape: &Shape, partials: &[Arc<WindowPartial>], ambiguous: bool, profil
         lost: shown.lost,
         body,
         flags: flags.into_iter().filter(|(is, _)| *is).map(|(_, flag)| flag).collect(),
+        overflow: Overflow::of(&shape.group_names, &whole.groups, shown.groups.len()),
         profile_version,
     }
 }
@@ -454,6 +457,7 @@ impl Window {
                 records: published.header.records,
                 lost: published.header.lost,
                 flags: published.header.flags.clone(),
+                overflow: published.header.overflow.clone(),
                 profile_version: published.header.profile_version,
             };
             return (self.counted.clone(), Sum::Published(merged));
@@ -550,6 +554,7 @@ impl Window {
                 records: nothing.records,
                 lost: nothing.lost,
                 flags: nothing.flags,
+                overflow: nothing.overflow,
                 withdrawn: Vec::new(),
                 ..wanted.header
             },

@@ -4,6 +4,7 @@ use crate::cli::StatusArguments;
 use crate::client;
 use crate::exit::{Exit, Failure};
 use crate::output::write_table;
+use reduce::overflow::Overflow;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -33,6 +34,8 @@ struct Monitor {
     troubles: Vec<String>,
     cpu_us_per_s: u64,
     bytes_per_s: u64,
+    /// An older console does not say it.
+    overflow: Option<Overflow>,
 }
 
 #[derive(Deserialize)]
@@ -348,6 +351,9 @@ fn write_monitors(monitors: &Monitors, out: &mut impl Write) -> Result<(), Failu
                 monitor.name,
                 why.join(", ")
             )?;
+        }
+        if let Some(overflow) = &monitor.overflow {
+            writeln!(out, "  {}: {overflow}", monitor.name)?;
         }
         for trouble in &monitor.troubles {
             writeln!(out, "  {}: {trouble}", monitor.name)?;

@@ -12,6 +12,7 @@ import { assignColours } from '../../console/assets/palette.js';
 import { CELLS_MAX, conditionOf, mqlDuration, queryOf, quoteName, recordsQuery, stepFor } from '../../console/assets/query.js';
 import { difference } from '../../console/assets/speech.js';
 import { formatState, parseState } from '../../console/assets/state.js';
+import { flagText } from '../../console/assets/states.js';
 import { grouped, groupText, visible } from '../../console/assets/text.js';
 import { NOW, cellsOf, pointsOf } from './crafted.mjs';
 
@@ -29,6 +30,13 @@ test('names that are not words stand in backquotes', () => {
   ]) {
     assert.equal(quoteName(name), expected);
   }
+});
+
+test('folded groups name the columns that made so many, where that is known', () => {
+  const overflow = { groups: 1000, columns: ['uri', 'user'], values: 1200, or_more: true };
+  assert.match(flagText('groups_folded', overflow), /more than 1000, mostly by uri and user: 1200 different values each or more/);
+  assert.doesNotMatch(flagText('groups_folded', null), /mostly/);
+  assert.doesNotMatch(flagText('poisoned', overflow), /mostly/);
 });
 
 test('a step is a readable multiple of the window that gives few enough cells', () => {

@@ -51,6 +51,9 @@ impl Planner {
             let monitors = link.status.iter().flat_map(|status| &status.monitors);
             for said in monitors.filter(|said| is_of(said, key)) {
                 add(&mut state, said);
+                if key.version == configured.version {
+                    state.overflow.clone_from(&said.overflow);
+                }
             }
         }
         self.add_cost(&mut state);

@@ -33,6 +33,7 @@ impl Shelf {
                 lost: Losses::default(),
                 flags: Vec::new(),
                 withdrawn: Vec::new(),
+                overflow: None,
             };
             let window = StoredWindow {
                 window_ns: start_s * S,

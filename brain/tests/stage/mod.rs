@@ -124,6 +124,7 @@ impl Handler<ReduceProtocol> for Reduce {
                     shards: Vec::new(),
                     grace_ns: S,
                     waits_for_store: told.waits_for_store,
+                    overflow: None,
                 };
                 ReduceAnswer::Status(ReduceStatus {
                     monitors: told.installed.values().map(status).collect(),
@@ -157,6 +158,7 @@ impl Shelf {
             lost: map::partial::Losses::default(),
             flags: Vec::new(),
             withdrawn: Vec::new(),
+            overflow: None,
         };
         let window = StoredWindow {
             window_ns: NOW + start_s * S,

@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use brain::protocol::{AppState, BrainAnswer, BrainRequest, BrainState, Event, Mistake, MonitorState, NodeState};
 use map::verdict::HostState;
+use reduce::overflow::Overflow;
 use reduce::point::rfc3339;
 use reduce::protocol::{BelowWindow, NodeLife, ShardSeen};
 use serde::Serialize;
@@ -82,6 +83,8 @@ struct MonitorBody {
     /// What all Maps together take for it.
     cpu_us_per_s: u64,
     bytes_per_s: u64,
+    /// Which columns made more groups in its newest window than are kept.
+    overflow: Option<Overflow>,
 }
 
 #[derive(Serialize)]
@@ -204,6 +207,7 @@ impl From<MonitorState> for MonitorBody {
             troubles: monitor.troubles,
             cpu_us_per_s: monitor.cpu_us_per_s,
             bytes_per_s: monitor.bytes_per_s,
+            overflow: monitor.overflow,
         }
     }
 }

@@ -297,6 +297,9 @@ impl Serialize for Completeness {
         if !facts.flags.is_empty() {
             map.serialize_entry("flags", &facts.flags.iter().collect::<Vec<&Flag>>())?;
         }
+        if let Some(overflow) = &facts.overflow {
+            map.serialize_entry("overflow", overflow)?;
+        }
         if let Some(expected) = self.windows_expected {
             map.serialize_entry("min_percent", &facts.min_percent())?;
             map.serialize_entry("windows", &facts.windows)?;

@@ -2,6 +2,7 @@
 
 use map::partial::{Losses, WindowPartial};
 use reduce::completeness::Hosts;
+use reduce::overflow::Overflow;
 use reduce::point::{Flag, WindowState};
 use reduce::stored::StoredHeader;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,8 @@ pub(crate) struct Facts {
     pub(crate) bad_values: Vec<u64>,
     /// Flags of any window.
     pub(crate) flags: BTreeSet<Flag>,
+    /// The greatest overflow of any window.
+    pub(crate) overflow: Option<Box<Overflow>>,
     /// The least final state.
     pub(crate) state: WindowState,
     /// Sum of the windows' revisions: it changes whenever one of them does.
@@ -77,6 +80,7 @@ impl Facts {
             head_lines: 0,
             bad_values: Vec::new(),
             flags: BTreeSet::new(),
+            overflow: None,
             state: WindowState::Settled,
             revision: 0,
             windows: 0,
@@ -99,6 +103,9 @@ impl Facts {
         self.records += header.records;
         self.lost.merge(&header.lost);
         self.flags.extend(&header.flags);
+        if header.overflow.as_ref() > self.overflow.as_deref() {
+            self.overflow = header.overflow.clone().map(Box::new);
+        }
         self.state = self.state.min(header.state);
         self.revision += revision;
         self.windows += 1;

@@ -29,6 +29,8 @@ mod tests;
 #[cfg(test)]
 mod tests_docs;
 #[cfg(test)]
+mod tests_folding;
+#[cfg(test)]
 mod tests_laws;
 #[cfg(test)]
 mod tests_shaping;

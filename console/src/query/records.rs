@@ -338,6 +338,7 @@ mod tests {
             lost: Losses::default(),
             flags: Vec::new(),
             withdrawn: Vec::new(),
+            overflow: None,
         };
         StoredWindow {
             window_ns: second * SECOND_NS,

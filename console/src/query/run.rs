@@ -1,6 +1,8 @@
 //! A question asked of a store: which windows are read, within which bounds, and what is said of those that are not
 //! there.
 
+mod folding;
+
 use super::answer::{AbsentValue, Answer, Head, QueryPoint};
 use super::error::QueryError;
 use super::evaluate::{Group, absent_value, points};
@@ -16,6 +18,7 @@ use crate::points::Points;
 use configs::Diagnostic;
 use configs::query::{Fill, Part, Placed, Query, Shaping};
 use map::plan::Shape;
+use reduce::overflow::Overflow;
 use reduce::point::{Flag, WindowState, rfc3339};
 use reduce::stored::{SHAPE, StoredBody, StoredHeader, decode, shape};
 use std::collections::{BTreeMap, BTreeSet};
@@ -292,6 +295,8 @@ struct Evaluation {
     /// Whether windows are stored that start before those that are read.
     has_older: bool,
     has_open_hole: bool,
+    /// The greatest overflow of a step in whose values it shows.
+    overflow: Option<Box<Overflow>>,
     warnings: Vec<String>,
 }
 
@@ -371,6 +376,7 @@ impl Evaluation {
             gaps: Gaps::default(),
             has_older: false,
             has_open_hole: false,
+            overflow: None,
             warnings: Vec::new(),
         })
     }
@@ -495,7 +501,7 @@ impl Evaluation {
         };
         self.add_absent(&mut step);
         let finished = step.finish();
-        self.warn_of_folding(&finished);
+        self.note_folding(&finished);
         self.spent.rows += finished.rows.len().max(1) as u64;
         if self.spent.rows > POINTS_MAX {
             return Err(too_much("points", POINTS_MAX));
@@ -521,21 +527,6 @@ impl Evaluation {
         self.has_open_hole |= not_stored > 0;
         step.facts.add_absent(not_stored, Withheld::NotStored);
         step.facts.add_absent(absent - not_stored, Withheld::Open);
-    }
-
-    fn warn_of_folding(&mut self, step: &Finished) {
-        let Some(plan) = step.plan.as_ref().filter(|_| step.is_folded) else {
-            return;
-        };
-        let is_told_apart =
-            plan.filter.is_some() || !plan.conditions.is_empty() || plan.detail == super::plan::Detail::Coarser;
-        if is_told_apart {
-            self.warn(
-                "groups over the monitor's limit were folded into `__other__`; what of it belongs to the groups asked \
-                 for is unknown, so values are null where it matters: raise the monitor's `limits: { groups: … }`"
-                    .to_owned(),
-            );
-        }
     }
 
     fn head(&self, step: &Finished) -> Arc<Head> {
@@ -634,6 +625,7 @@ impl Evaluation {
         if let Some(warning) = self.gaps.warning() {
             self.warnings.insert(0, warning);
         }
+        self.warn_of_overflow();
         if self.windows.is_empty() {
             let warning = "no step begins within the range: ask for a longer range or a shorter `every`";
             self.warnings.push(warning.to_owned());

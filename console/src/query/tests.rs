@@ -19,7 +19,7 @@ fn ask_at(world: &World, text: &str, now_s: i64) -> Result<Answer, QueryError> {
 }
 
 /// Asks about the first two minutes of 1970.
-fn ask(world: &World, text: &str) -> Answer {
+pub(super) fn ask(world: &World, text: &str) -> Answer {
     let text = format!("{text} from 1970-01-01T00:00:00Z to 1970-01-01T00:02:00Z");
     ask_at(world, &text, LATER_S).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
@@ -49,16 +49,17 @@ fn brief(point: &QueryPoint) -> String {
 }
 
 #[track_caller]
-fn check(world: &World, text: &str, expected: &[&str]) -> Answer {
+pub(super) fn check(world: &World, text: &str, expected: &[&str]) -> Answer {
     let answer = ask(world, text);
     let points: Vec<String> = answer.points.iter().map(brief).collect();
     assert_eq!(points, expected, "{text}: {:?}", answer.warnings);
     answer
 }
 
-const MQL: &str = "select count() as n, sum(b) as bytes, p50(ms) as p50_ms, max(ms) as max_ms, avg(ms) as avg_ms, \
-                   100 * count(s = '500') / count() as errors_percent, rate() as per_s, distinct(u) as users, first(u) \
-                   as who, count(s = '500') as errors parse logfmt group by field('path'), s every 10s";
+pub(super) const MQL: &str = "select count() as n, sum(b) as bytes, p50(ms) as p50_ms, max(ms) as max_ms, \
+                              avg(ms) as avg_ms, 100 * count(s = '500') / count() as errors_percent, \
+                              rate() as per_s, distinct(u) as users, first(u) as who, count(s = '500') as errors \
+                              parse logfmt group by field('path'), s every 10s";
 
 /// Two windows of ten seconds: /a with 200 and 500, /b with 200 in the second only.
 fn two_windows() -> World {
@@ -552,70 +553,6 @@ fn limits_keep_the_groups_with_most_records_and_fold_the_rest() {
     );
     let json = serde_json::to_value(&answer.points[0]).expect("json");
     assert!(json["completeness"].get("flags").is_none(), "nothing was folded");
-}
-
-/// Two windows, in the second of which the monitor had folded `/c`.
-fn folded() -> World {
-    let mut world = World::default();
-    world.monitor("m", 1, MQL);
-    world.store(&Window {
-        lines: &["path=/a s=200 ms=1", "path=/c s=200 ms=5"],
-        ..Window::default()
-    });
-    world.store(&Window {
-        start_s: 10,
-        lines: &["path=/a s=200 ms=1", "path=/c s=500 ms=5", "path=/c s=200 ms=6"],
-        fold: &["/c"],
-        flags: vec![Flag::GroupsFolded],
-        ..Window::default()
-    });
-    world
-}
-
-/// M6: what was folded belongs to nobody knows which group.
-#[test]
-fn folded_groups_make_unknown_what_they_may_belong_to() {
-    let world = folded();
-    check(&world, "select n from m", &["0 : 2 100%", "10 : 3 100%"]);
-    check(
-        &world,
-        "select * from m where path = '/a'",
-        &[
-            "0 /a,200: 1 0 1 1 1 0 0.1 0 null 0 100%",
-            "10 /a,200: 1 0 1 1 1 0 0.1 0 null 0 100%",
-        ],
-    );
-    let answer = check(
-        &world,
-        "select n from m where path = '/c' group by path, s",
-        &["0 /c,200: 1 100%", "10 : null 100%"],
-    );
-    assert!(
-        answer.warnings[1].contains("were folded into `__other__`"),
-        "{:?}",
-        answer.warnings
-    );
-    check(
-        &world,
-        "select n from m where s = '200'",
-        &["0 : 2 100%", "10 : null 100%"],
-    );
-    check(
-        &world,
-        "select n, sum(n where s = '200') from m",
-        &["0 : 2 2 100%", "10 : 3 null 100%"],
-    );
-    check(
-        &world,
-        "select n from m group by s",
-        &["0 200: 2 100%", "10 200: null 100%", "10 __other__: 2 100%"],
-    );
-    // In the step, /c is whole nowhere: all of it is among the rest, so that what is shown of a group is exact.
-    check(
-        &world,
-        "select n from m group by path, s every 20s",
-        &["0 /a,200: 2 100%", "0 __other__,__other__: 3 100%"],
-    );
 }
 
 #[test]

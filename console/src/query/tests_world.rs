@@ -10,6 +10,7 @@ use map::partial::{Loss, Losses, WindowPartial};
 use map::plan::Plan;
 use map::verdict::HostState;
 use map::wire::{WireFolded, WirePartial};
+use reduce::overflow::Overflow;
 use reduce::point::{Flag, WindowState};
 use reduce::stored::{HOSTS, HostTable, SHAPE, StoredBody, StoredHeader, encode};
 use std::collections::BTreeMap;
@@ -94,7 +95,8 @@ impl World {
     pub(crate) fn store(&mut self, window: &Window<'_>) {
         let plan = &self.plans[&(window.monitor.to_owned(), window.version)];
         let start_ns = window.start_s * SECOND_NS;
-        let mut wire = WirePartial::from(&counted(plan, start_ns, window.lines));
+        let counted = counted(plan, start_ns, window.lines);
+        let mut wire = WirePartial::from(&counted);
         fold(&mut wire, plan, window.fold);
         let mut lost = Losses::default();
         lost.add(Loss::Late, window.late);
@@ -108,6 +110,7 @@ impl World {
             lost,
             flags: window.flags.clone(),
             withdrawn: Vec::new(),
+            overflow: Overflow::of(&plan.group_names, &counted.groups, wire.groups.len()),
         };
         let stored = StoredWindow {
             window_ns: start_ns,

@@ -575,6 +575,9 @@ fn a_large_window_is_written_in_parts_and_its_groups_are_folded() {
         (WindowState::Settled, (1..=12).sum::<u64>() + 3)
     );
     assert_eq!(header.flags, [crate::point::Flag::GroupsFolded]);
+    let overflow = header.overflow.expect("it says which columns");
+    assert_eq!((&*overflow.columns, overflow.values), (&["g".to_owned()][..], 14));
+    assert_eq!(desk.ledger.overflow(), Some(&overflow));
     let stored = desk.store.windows_now("pay", &(0..1), 1);
     assert!(stored[0].body.len() <= BODY_BYTES_MAX);
     let most: Vec<u64> = desk
@@ -588,6 +591,7 @@ fn a_large_window_is_written_in_parts_and_its_groups_are_folded() {
     desk.restart();
     desk.hear(1, report("a", cells, vec![run(0, ns(1), Ok, Settled)]));
     assert_eq!(desk.store.kept().history.len(), history, "all of it was there");
+    assert_eq!(desk.ledger.overflow(), Some(&overflow), "its header says it");
 }
 
 /// Who repairs must know which windows are settled without a host that was suspended.

@@ -150,6 +150,7 @@ impl Owner {
             grace_ns: terms.grace_ns,
             // An owner that fails again and again before it can say more is not excused by the store.
             waits_for_store: false,
+            overflow: None,
         };
         drop(task);
         Self {
@@ -513,6 +514,7 @@ impl Owner {
             shards: self.shards_seen(),
             grace_ns: self.terms.grace_ns,
             waits_for_store: self.store_trouble.is_some(),
+            overflow: ledger.and_then(Ledger::overflow).cloned(),
         });
     }
 

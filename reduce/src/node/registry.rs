@@ -197,6 +197,7 @@ fn status_of(known: &Installed) -> MonitorStatus {
         shards: Vec::new(),
         grace_ns: 0,
         waits_for_store: false,
+        overflow: None,
     });
     if let LifeState::BackingOff(exit) | LifeState::Ended(exit) = known.owner.observe().life {
         status.troubles.push(format!("its owner {exit}; it is built anew"));

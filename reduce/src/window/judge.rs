@@ -489,6 +489,7 @@ impl Judgement {
             records: merged.records,
             lost: merged.lost,
             flags: merged.flags.clone(),
+            overflow: merged.overflow.clone(),
             withdrawn: self
                 .withdrawn
                 .iter()

@@ -54,6 +54,9 @@ pub fn run(arguments: &EvalArguments) -> Result<Exit, Failure> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     write_points(&points, format(arguments), &mut out)?;
     out.flush()?;
+    if let Some(overflow) = points.iter().filter_map(|point| point.header.overflow.as_ref()).max() {
+        eprintln!("warning: {}", overflow.told(&monitor.name));
+    }
     Ok(exit(&points, &answer, &partial))
 }
 

@@ -372,6 +372,7 @@ async fn the_brain_is_asked_how_everything_stands() {
         "newest": "1970-01-01T00:00:10Z", "below": 1,
         "below_windows": [{"window": "1970-01-01T00:00:00Z", "ok": 1, "expected": 2, "missing": {"timeout": 1}}],
         "troubles": ["something"], "cpu_us_per_s": 12_300, "bytes_per_s": 1_048_576,
+        "overflow": {"values": 1_200, "or_more": false, "groups": 1_000, "columns": ["path"]},
     });
     assert_eq!(*first, expected);
     assert_eq!(monitors["data"]["mistakes"][0]["line"], 3);

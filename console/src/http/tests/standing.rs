@@ -5,6 +5,7 @@ use brain::protocol::{
 };
 use lika::node::{Call, Handler, Refusal};
 use map::verdict::HostState;
+use reduce::overflow::Overflow;
 use reduce::protocol::{BelowWindow, NodeAddress, NodeLife, ShardSeen};
 use std::collections::BTreeMap;
 
@@ -63,6 +64,12 @@ fn monitor_state(name: &str) -> MonitorState {
         troubles: vec!["something".to_owned()],
         cpu_us_per_s: 12_300,
         bytes_per_s: 1 << 20,
+        overflow: Some(Overflow {
+            values: 1_200,
+            is_least: false,
+            groups: 1_000,
+            columns: vec!["path".to_owned()],
+        }),
     }
 }
 
