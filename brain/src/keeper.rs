@@ -12,6 +12,7 @@ use crate::ledger::TaskKey;
 use crate::profiles::{KnownProfiles, Lesson, Log, ProfileBook};
 use crate::protocol::{AppState, Mistake, MonitorState};
 use crate::topology::every_host;
+use configs::cost::Estimate;
 use configs::monitor::Monitor;
 use configs::{AppHosts, Diagnostic, Directory, Document, Placed, Poll, Targets, Wholeness};
 use map::protocol::{Definition, HostTarget};
@@ -471,6 +472,11 @@ impl Keeper {
             troubles: self.troubles(task, expected),
             cpu_us_per_s: 0,
             overflow: None,
+            estimated_us_per_mb: monitor
+                .filter(|monitor| !is_system && monitor.log.is_some())
+                .map_or(0, |monitor| Estimate::of(monitor).cpu_us_per_mb()),
+            cpu_limit_us_per_s: monitor.and_then(|monitor| monitor.limits.cpu_us_per_s),
+            notices: Vec::new(),
             bytes_per_s: 0,
         }
     }

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 mod answers;
+mod cost;
 mod lessons;
 mod orders;
 mod reads;
@@ -261,7 +262,9 @@ impl Handler<PollDone> for Planner {
                     self.event(kind, text, context);
                 }
                 if let Some(known) = polled.known {
+                    let before = self.versions();
                     self.learn(known);
+                    self.foretell(&before, context);
                     self.act(context);
                 }
             }

@@ -155,6 +155,15 @@ pub struct MonitorState {
     /// Which columns made more groups in its newest window than are kept.
     #[serde(default)]
     pub overflow: Option<Overflow>,
+    /// Microseconds of processor time that it is estimated to take for a megabyte of log; 0 if that is not known.
+    #[serde(default)]
+    pub estimated_us_per_mb: u64,
+    /// Microseconds of processor time a second that it may take on each Map, if it says so.
+    #[serde(default)]
+    pub cpu_limit_us_per_s: Option<u64>,
+    /// What is to be expected of it and keeps nothing from being answered.
+    #[serde(default)]
+    pub notices: Vec<String>,
 }
 
 /// An application and its hosts.

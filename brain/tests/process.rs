@@ -1,5 +1,6 @@
 //! A Brain at work: what it tells Reduces, and when, whatever happens to configuration, store and nodes.
 
+mod costs;
 mod stage;
 
 use brain::process::StartError;

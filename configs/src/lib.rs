@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 pub mod app;
+pub mod cost;
 mod diagnostic;
 mod dir;
 mod directory;

@@ -3,6 +3,7 @@
 use crate::cli::CheckArguments;
 use crate::exit::{Exit, Failure};
 use configs::Document;
+use configs::cost::Estimate;
 use configs::expr::Column;
 use map::plan::Plan;
 
@@ -34,9 +35,16 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
                 Document::Node(_) => nodes += 1,
                 Document::Monitor(monitor) => {
                     monitors += 1;
-                    if let Err(error) = Plan::new(monitor) {
-                        mistakes += 1;
-                        println!("{}: monitor {}: {error}", path.display(), monitor.name);
+                    match Plan::new(monitor) {
+                        Err(error) => {
+                            mistakes += 1;
+                            println!("{}: monitor {}: {error}", path.display(), monitor.name);
+                        }
+                        Ok(_) if monitor.log.is_none() => {}
+                        Ok(_) => {
+                            let told = Estimate::of(monitor).told(monitor.limits.cpu_us_per_s);
+                            eprintln!("monitor {}: {told}", monitor.name);
+                        }
                     }
                 }
             }

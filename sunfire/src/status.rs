@@ -36,6 +36,8 @@ struct Monitor {
     bytes_per_s: u64,
     /// An older console does not say it.
     overflow: Option<Overflow>,
+    #[serde(default)]
+    notices: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -354,6 +356,9 @@ fn write_monitors(monitors: &Monitors, out: &mut impl Write) -> Result<(), Failu
         }
         if let Some(overflow) = &monitor.overflow {
             writeln!(out, "  {}: {overflow}", monitor.name)?;
+        }
+        for notice in &monitor.notices {
+            writeln!(out, "  {}: {notice}", monitor.name)?;
         }
         for trouble in &monitor.troubles {
             writeln!(out, "  {}: {trouble}", monitor.name)?;

@@ -232,7 +232,12 @@ fn mistakes_say_where_and_what_to_do() {
         says.iter()
             .for_each(|text| assert!(said.contains(text), "{said:?} lacks {text:?}"));
     }
-    check(&case, &["check", "good.yaml"], 0, &["1 monitor"]);
+    check(
+        &case,
+        &["check", "good.yaml"],
+        0,
+        &["1 monitor", "estimated cost: ", " ms of CPU per MB of log"],
+    );
     check(
         &case,
         &["check", "bad.yaml"],

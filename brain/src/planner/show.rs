@@ -32,7 +32,7 @@ impl Planner {
     }
 
     /// A monitor, with what its Reduces say of all its versions.
-    fn monitor(&self, configured: &MonitorState) -> MonitorState {
+    pub(super) fn monitor(&self, configured: &MonitorState) -> MonitorState {
         let mut state = configured.clone();
         for (key, task) in self.tasks.iter().filter(|(key, _)| key.monitor == configured.name) {
             state.troubles.extend(task.trouble.clone());
@@ -64,24 +64,6 @@ impl Planner {
         state
     }
 
-    /// What the Maps say that a monitor costs, and where it is suspended for that.
-    fn add_cost(&self, state: &mut MonitorState) {
-        for map in &self.setup.maps {
-            let seen = self
-                .map_status(&map.node)
-                .into_iter()
-                .flat_map(|status| &status.monitors);
-            for seen in seen.filter(|seen| seen.monitor == state.name) {
-                state.cpu_us_per_s += seen.cpu_us_per_s;
-                state.bytes_per_s += seen.bytes_per_s;
-                let why = seen.suspended.iter().filter(|_| seen.version == state.version);
-                state
-                    .troubles
-                    .extend(why.map(|why| format!("{}: {why}", map.node.node)));
-            }
-        }
-    }
-
     /// What the Reduces say of a Map.
     fn map_seen(&self, map: &NodeAddress) -> Vec<(&String, &MapSeen)> {
         let reduces = self.reduces.iter().filter(|link| link.guard.may_work());
@@ -93,7 +75,7 @@ impl Planner {
     }
 
     /// What a Map says of itself, if it can be reached.
-    fn map_status(&self, map: &NodeAddress) -> Option<&MapStatus> {
+    pub(super) fn map_status(&self, map: &NodeAddress) -> Option<&MapStatus> {
         let said = self.map_seen(map).into_iter();
         let live = said.filter(|(_, seen)| seen.life == NodeLife::Live);
         live.filter_map(|(_, seen)| seen.status.as_ref())

@@ -6,11 +6,12 @@ use brain::windows::WindowStore;
 use lika::node::{Call, Client, Dialling, Handler, Refusal, Server, ServerBuilder, Settings};
 use lika::seam::{BoxedFuture, Clock, MemoryNetwork, Randomness, WallNs};
 use lika::wire::{Identity, Token};
+use map::protocol::{MapStatus, MonitorSeen};
 use map::verdict::HostState;
 use reduce::point::WindowState;
 use reduce::protocol::{
-    BelowWindow, LearnedProfile, MapNode, MonitorStatus, MonitorTask, NodeAddress, ProfileNews, ReduceAnswer,
-    ReduceProtocol, ReduceRequest, ReduceStatus,
+    BelowWindow, LearnedProfile, MapNode, MapSeen, MonitorStatus, MonitorTask, NodeAddress, NodeLife, ProfileNews,
+    ReduceAnswer, ReduceProtocol, ReduceRequest, ReduceStatus,
 };
 use reduce::stored::{HostTable, StoredHeader, encode};
 use std::collections::BTreeMap;
@@ -30,6 +31,30 @@ pub const MONITOR: &str = "kind: monitor\nname: pay\napp: shop\nlog: /l\nselect:
 const PATIENCE: Duration = Duration::from_secs(3_600);
 const BRAIN: &str = "brain:1";
 
+fn map_node() -> MapNode {
+    MapNode {
+        node: NodeAddress {
+            node: "map-0".to_owned(),
+            address: "map:0".to_owned(),
+        },
+        labels: BTreeMap::new(),
+    }
+}
+
+/// Its Map as a Reduce finds it.
+fn map_seen(costs: &[MonitorSeen]) -> MapSeen {
+    MapSeen {
+        map: map_node().node,
+        life: NodeLife::Live,
+        since_ns: NOW,
+        why: None,
+        status: Some(MapStatus {
+            monitors: costs.to_vec(),
+            ..MapStatus::default()
+        }),
+    }
+}
+
 /// What a Reduce has and was told.
 #[derive(Default)]
 pub struct Told {
@@ -46,6 +71,8 @@ pub struct Told {
     pub refuse: Option<ReduceAnswer>,
     /// What it says was learned, until it is heard: by ticket.
     pub news: BTreeMap<u64, LearnedProfile>,
+    /// What its Map says of what monitors cost, if that is asked.
+    pub costs: Vec<MonitorSeen>,
 }
 
 #[derive(Clone)]
@@ -134,7 +161,7 @@ impl Handler<ReduceProtocol> for Reduce {
                         ticket: told.news.last_key_value().map_or(0, |(ticket, _)| *ticket),
                         learned: told.news.values().cloned().collect(),
                     },
-                    maps: Vec::new(),
+                    maps: vec![map_seen(&told.costs)],
                 })
             }
         })
@@ -247,20 +274,13 @@ impl Stage {
             node: format!("reduce-{index}"),
             address: address(index),
         };
-        let map = MapNode {
-            node: NodeAddress {
-                node: "map-0".to_owned(),
-                address: "map:0".to_owned(),
-            },
-            labels: BTreeMap::new(),
-        };
         let config = BrainConfig {
             config_dir: self.path("config"),
             data_dir: self.path("data"),
             extra: Vec::new(),
             system: None,
             reduces: (0..self.reduces.len()).map(node).collect(),
-            maps: vec![map],
+            maps: vec![map_node()],
             node: "brain-0".to_owned(),
             token: token(),
             listen: BRAIN.to_owned(),

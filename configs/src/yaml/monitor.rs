@@ -3,6 +3,7 @@
 use super::field::{Field, Ordered};
 use super::raw::{RawAbsent, RawKv, RawLimits, RawMonitor, RawParse, RawRecords, RawSplit};
 use super::reading::Reading;
+use crate::cost::{Estimate, LEAST_BYTES_PER_S};
 use crate::diagnostic::Mistake;
 use crate::expr::{Column, Expr};
 use crate::log_path::LogPath;
@@ -85,7 +86,27 @@ pub(super) fn monitor(raw: &RawMonitor, reading: &mut Reading, document: Range<u
         let mistake = Mistake::new(span, format!("with `timestamp: arrival`, leave out `{name}`"));
         reading.note(mistake.hint(why));
     }
+    check_cost(&monitor, raw, reading);
     monitor
+}
+
+/// A limit that leaves a monitor next to nothing, whatever its log, is a slip of the pen. What depends on the log is
+/// not known here: whether a limit is met shows when it counts.
+fn check_cost(monitor: &Monitor, raw: &RawMonitor, reading: &mut Reading) {
+    let limits = raw.limits.value();
+    let Some((text, span)) = limits.and_then(|limits| limits.cpu.given()) else {
+        return;
+    };
+    let (Some(limit_us), Some(_)) = (monitor.limits.cpu_us_per_s, &monitor.log) else {
+        return;
+    };
+    let estimate = Estimate::of(monitor);
+    let bytes_per_s = estimate.bytes_per_s(limit_us);
+    if bytes_per_s < LEAST_BYTES_PER_S {
+        let message = format!("with `{text}` only about {bytes_per_s} bytes of log a second could be counted");
+        let hint = format!("it is estimated to take {estimate}: write a limit such as 50ms/s");
+        reading.note(Mistake::new(span, message).hint(hint));
+    }
 }
 
 fn log(raw: &Field<String>, reading: &mut Reading) -> Option<String> {

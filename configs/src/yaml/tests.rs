@@ -589,3 +589,23 @@ proptest! {
         }
     }
 }
+
+/// What cannot be right whatever the log brings is refused where it stands; what a log may be too much for is not.
+#[test]
+fn a_limit_that_leaves_next_to_nothing_is_a_mistake() {
+    let of = |limit: &str, log: &str| {
+        let monitor = "kind: monitor\nname: m\napp: shop\nselect: { n: sum(x) }\nparse: json\n";
+        mistakes(&format!("{monitor}{log}limits: {{ cpu: {limit} }}\n"))
+    };
+    let refused = of("2us/s", "log: /x.log\n");
+    assert!(
+        refused.len() == 1 && refused[0].starts_with("7:16: 2us/s: with `2us/s` only about "),
+        "{refused:?}"
+    );
+    assert!(
+        refused[0].contains("bytes of log a second could be counted (it is estimated to take "),
+        "{refused:?}"
+    );
+    assert_eq!(of("1ms/s", "log: /x.log\n"), [""; 0]);
+    assert_eq!(of("2us/s", ""), [""; 0], "it reads no log");
+}

@@ -85,6 +85,10 @@ struct MonitorBody {
     bytes_per_s: u64,
     /// Which columns made more groups in its newest window than are kept.
     overflow: Option<Overflow>,
+    /// What it is estimated to take for a megabyte of log; null if that is not known.
+    estimated_us_per_mb: Option<u64>,
+    cpu_limit_us_per_s: Option<u64>,
+    notices: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -208,6 +212,9 @@ impl From<MonitorState> for MonitorBody {
             cpu_us_per_s: monitor.cpu_us_per_s,
             bytes_per_s: monitor.bytes_per_s,
             overflow: monitor.overflow,
+            estimated_us_per_mb: Some(monitor.estimated_us_per_mb).filter(|estimated| *estimated > 0),
+            cpu_limit_us_per_s: monitor.cpu_limit_us_per_s,
+            notices: monitor.notices,
         }
     }
 }

@@ -6,10 +6,11 @@
 
 use super::answer::Answer;
 use super::error::QueryError;
-use super::explain::Explanation;
+use super::explain::{Explanation, Line};
 use super::records::{RecordsAnswer, RecordsAsked};
 use super::run::Asked;
 use configs::Diagnostic;
+use configs::cost::Estimate;
 use configs::monitor::Monitor;
 use configs::query::{Part, Placed, Query, RawQuery, RecordsQuery, RecordsSource, Select};
 use map::plan::Plan;
@@ -32,6 +33,8 @@ pub struct LogsAsked {
     pub log: String,
     /// Starts of the windows.
     pub windows: Range<i64>,
+    /// What counting it costs.
+    estimate: Estimate,
 }
 
 /// What is asked for.
@@ -78,6 +81,7 @@ impl LogsAsked {
         let plan = Plan::new(&raw.monitor).map_err(|error| unfit(text, error.to_string(), "count something else"))?;
         let whole = 0..text.len();
         let name = raw.monitor.name.clone();
+        let estimate = Estimate::of(&raw.monitor);
         let query = Query {
             parts: vec![Part {
                 name: name.clone(),
@@ -102,6 +106,7 @@ impl LogsAsked {
             asked: For::Values(Box::new(asked)),
             of: None,
             definition: Definition::Yaml(raw.definition),
+            estimate,
             app,
             log,
         })
@@ -168,6 +173,7 @@ impl LogsAsked {
             asked: For::Records(Box::new(asked)),
             of,
             definition,
+            estimate: Estimate::of(monitor),
             app,
             log,
         })
@@ -211,16 +217,21 @@ impl LogsAsked {
             .as_ref()
             .map_or(String::new(), |of| format!(", as `{of}` counts it"));
         let said = format!("the log {log} on the hosts of `{app}`, read once for this question{of}");
-        match &self.asked {
-            For::Records(asked) => Ok(asked.explain(said)),
+        let mut explanation = match &self.asked {
+            For::Records(asked) => asked.explain(said),
             For::Values(asked) => {
                 let mut explanation = asked.explain()?;
                 if let Some(source) = explanation.plan.first_mut() {
                     source.text = said;
                 }
-                Ok(explanation)
+                explanation
             }
-        }
+        };
+        explanation.plan.push(Line {
+            name: "cost",
+            text: format!("estimated: {} that is read", self.estimate),
+        });
+        Ok(explanation)
     }
 }
 

@@ -84,6 +84,27 @@ fn the_examples_are_answered() {
     );
 }
 
+/// What is read for a question to logs costs a host's Map something: `explain` says how much, about.
+#[test]
+fn a_question_to_logs_explains_what_it_costs() {
+    let costs = |select: &str| {
+        let text = format!("select {select} from log '/x.log' parse json where app = 'a' since 30m");
+        let Ok(Question::Raw(raw)) = configs::parse_question(&text) else {
+            panic!("{text}: a question to logs")
+        };
+        let asked = LogsAsked::new(&text, *raw, NOW_S * SECOND_NS).unwrap_or_else(|error| panic!("{error}"));
+        let plan = asked.explain().unwrap_or_else(|error| panic!("{error}")).plan;
+        let cost = plan.last().filter(|line| line.name == "cost").expect("the last line");
+        cost.text.clone()
+    };
+    let dear = costs("p99(x), distinct(y)");
+    assert!(
+        dear.starts_with("estimated: ") && dear.ends_with(" ms of CPU per MB of log that is read"),
+        "{dear}"
+    );
+    assert_ne!(dear, costs("sum(x)"));
+}
+
 #[test]
 fn the_mistakes_are_told_as_the_document_says() {
     let document = std::fs::read_to_string(DOCUMENT).expect("the document");

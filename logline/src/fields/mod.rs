@@ -35,7 +35,7 @@ mod text;
 pub use detect::Detected;
 pub use error::{RuleError, Unparsable};
 pub(crate) use regex::compile_pattern;
-pub use rule::Rule;
+pub use rule::{Manner, Rule};
 pub use slot::{Lines, Scratch, Slot};
 
 use rule::Form;

@@ -64,6 +64,11 @@ impl Pattern {
         }
     }
 
+    /// Whether it is found without the engine of regular expressions, mostly.
+    pub(super) fn is_chain(&self) -> bool {
+        Chain::new(self.regex.as_str()).is_some()
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         self.regex.capture_names().flatten().map(str::to_owned).collect()
     }

@@ -26,7 +26,42 @@ pub(super) enum Form {
     Access(Format),
 }
 
+/// How a rule finds fields, which is what its cost depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// JSON objects.
+    Json,
+    /// `key=value key="quoted value"`.
+    Logfmt,
+    /// Pairs between separators of the user's.
+    Kv,
+    /// Columns between separators.
+    Split,
+    /// Texts between texts, each looked for by itself.
+    Between,
+    /// A regular expression of literals and runs of bytes, one behind the other.
+    Chain,
+    /// Any other regular expression.
+    Regex,
+    /// A web server's format of literals and variables.
+    Access,
+}
+
 impl Rule {
+    /// How it finds fields.
+    pub fn manner(&self) -> Manner {
+        match &self.form {
+            Form::Json => Manner::Json,
+            Form::Logfmt => Manner::Logfmt,
+            Form::Kv(_) => Manner::Kv,
+            Form::Split(_) => Manner::Split,
+            Form::Between(_) => Manner::Between,
+            Form::Regex(pattern) if pattern.is_chain() => Manner::Chain,
+            Form::Regex(_) => Manner::Regex,
+            Form::Access(_) => Manner::Access,
+        }
+    }
+
     /// One JSON object a record, perhaps behind other text: columns are paths such as `a.b[0]`.
     pub fn json() -> Rule {
         Rule { form: Form::Json }

@@ -373,6 +373,7 @@ async fn the_brain_is_asked_how_everything_stands() {
         "below_windows": [{"window": "1970-01-01T00:00:00Z", "ok": 1, "expected": 2, "missing": {"timeout": 1}}],
         "troubles": ["something"], "cpu_us_per_s": 12_300, "bytes_per_s": 1_048_576,
         "overflow": {"values": 1_200, "or_more": false, "groups": 1_000, "columns": ["path"]},
+        "estimated_us_per_mb": 900, "cpu_limit_us_per_s": 50_000, "notices": ["something to expect"],
     });
     assert_eq!(*first, expected);
     assert_eq!(monitors["data"]["mistakes"][0]["line"], 3);

@@ -70,6 +70,9 @@ fn monitor_state(name: &str) -> MonitorState {
             groups: 1_000,
             columns: vec!["path".to_owned()],
         }),
+        estimated_us_per_mb: 900,
+        cpu_limit_us_per_s: Some(50_000),
+        notices: vec!["something to expect".to_owned()],
     }
 }
 
