@@ -54,7 +54,8 @@ struct Case {
 
 const MAWK_STATUS: &str = r#"{ k = substr($4, 2, 17) " " $9; n[k]++; s[k] += $10; if ($10 > x[k]) x[k] = $10 }
     END { for (k in n) printf "%s %d %.0f %d\n", k, n[k], s[k], x[k] }"#;
-const MAWK_PAIRS: &str = r#"{ split($0, p, " - "); m = substr(p[1], 1, 18); c = split(p[2], f, "|"); op = ""; r = ""; v = 0
+const MAWK_PAIRS: &str = r#"{ split($0, p, " - ")
+    m = substr(p[1], 1, 18); c = split(p[2], f, "|"); op = ""; r = ""; v = 0
     for (i = 1; i <= c; i++) { e = index(f[i], "="); key = substr(f[i], 1, e - 1)
       if (key == "op") op = substr(f[i], e + 1); else if (key == "result") r = substr(f[i], e + 1)
       else if (key == "cost") v = substr(f[i], e + 1) + 0 }
@@ -415,7 +416,7 @@ fn two_threads(log: &Path, runs: usize) -> Result<()> {
     }
     let (faster, dearer) = (median(faster), median(dearer));
     println!(
-        "`eval` of the first question with two threads: {faster:.2} times as fast as with one, {dearer:.2} times the CPU."
+        "`eval` of the first question with two threads: {faster:.2} times as fast as with one, {dearer:.2} × the CPU."
     );
     Ok(())
 }
