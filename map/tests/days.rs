@@ -402,19 +402,25 @@ fn an_old_file_in_a_new_place_is_not_of_today() {
 /// the marks of before are of other bytes.
 #[test]
 fn marks_of_other_bytes_are_not_believed() {
-    let banner = "INFO started with everything as always, and a line that is long enough\n".repeat(20);
-    let mut log = Log::beginning(11 * HOUR + 50 * MINUTE, "UTC");
-    log.scene.append("app.log", &format!("00:00:00.000 {banner}"));
+    let banner = "00:00:00.000 INFO started, with everything as always\n";
+    // From 2 to 23 o'clock, with a mark each three hours.
+    let mut log = Log::beginning(14 * HOUR, "UTC");
+    log.scene.append("app.log", banner);
     log.scene.pull_all();
-    log.run(9 * MINUTE, 20 * S, 5 * S);
+    log.run(21 * HOUR, 5 * MINUTE, 30 * S);
     let profiles = log.scene.kept.profiles.clone();
-    log.scene.time.pass(2 * HOUR);
+    log.scene.time.pass(70 * MINUTE);
     std::fs::File::create(log.scene.path("app.log")).expect("empties it");
-    log.scene.append("app.log", &format!("00:00:00.000 {banner}"));
+    log.scene.append("app.log", banner);
     log.truth.clear();
-    log.run(30 * MINUTE, 10 * S, DAY);
+    log.run(15 * MINUTE, 2 * S, DAY);
     log.scene.restart(&profiles);
     log.scene.pull_all();
+    log.check_state(
+        log.now() - 12 * MINUTE,
+        log.now() - 2 * MINUTE,
+        Some(HostState::BytesLost),
+    );
     let back = log.now();
     log.run(10 * MINUTE, 7 * S, 5 * S);
     log.check_state(back + UNDATED, log.now() - 2 * MINUTE, None);
