@@ -4,7 +4,8 @@
 //! and condition. Its figures are those of one core of the machine of `docs/speed.md`; `cargo bench -p map --bench
 //! cost` prints them beside what is measured, which they meet within a factor of two. What only the log can tell is not
 //! in it: how long its lines are (`LINE_BYTES` is assumed), how many groups there are (many miss the processor's
-//! caches), how many records a filter leaves, what a regular expression meets, whether other monitors share the reading.
+//! caches), how many records a filter leaves, what a regular expression meets, whether other monitors share the
+//! reading.
 
 use crate::expr::{BinaryOp, Column, Expr, ExprKind, Function, TextMatchOp, visit_columns};
 use crate::monitor::Monitor;
