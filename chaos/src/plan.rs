@@ -159,11 +159,17 @@ fn one_round(round: u32, random: &mut Random, targets: &Targets, listed: &mut Ve
     let map = random.of(&targets.maps).clone();
     let second = if round.is_multiple_of(2) { 43 } else { 38 };
     add(second, random, Fault::Kill(Role::Map, map, s(6)));
-    // While the store is away, all that is merged goes with the Reduces that hold it. It is away for seconds before
-    // they die: whole windows must have been handed out and not stored.
-    add(45, random, Fault::Kill(Role::Console, targets.console.clone(), s(9)));
-    for reduce in &targets.reduces {
-        add(51, random, Fault::Kill(Role::Reduce, reduce.clone(), s(6)));
+    // While the store is away, what a Reduce has collected last goes with it. It is one collection: a Reduce that waits
+    // for the store collects nothing. So it is done twice, once with the store away for long.
+    for (store, away, reduces, back) in [(11, 3, 12, 3), (45, 9, 51, 6)] {
+        add(
+            store,
+            random,
+            Fault::Kill(Role::Console, targets.console.clone(), s(away)),
+        );
+        for reduce in &targets.reduces {
+            add(reduces, random, Fault::Kill(Role::Reduce, reduce.clone(), s(back)));
+        }
     }
     if listed.len() > 6 && round.is_multiple_of(2) {
         let gone = random.fresh(listed, &mut used);
@@ -206,7 +212,7 @@ mod tests {
             let kills = events
                 .iter()
                 .filter(|event| within.contains(&event.at) && matches!(event.fault, Fault::Kill(..)));
-            assert_eq!(kills.count(), 6, "round {round}");
+            assert_eq!(kills.count(), 9, "round {round}");
         }
     }
 
