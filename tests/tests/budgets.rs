@@ -168,7 +168,7 @@ fn a_monitor_over_its_budget_says_so_and_harms_nobody() {
 fn watch(scene: &Scene) {
     let server = &scene.up.server;
     scene.put("cheap", "");
-    scene.put("dear", "limits: { cpu: 1us/s }\n");
+    scene.put("dear", "limits: { cpu: 4us/s }\n");
     until_stored(server, "cheap");
     until_stored(server, "dear");
     let first_ns = until(|| {
