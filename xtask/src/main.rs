@@ -47,7 +47,7 @@ enum Chore {
         /// A planted bug, which must be caught
         #[arg(long, value_name = "NAME")]
         mutant: Option<String>,
-        /// Every planted bug of the cluster, one after the other, each for so many minutes
+        /// Every planted bug of the cluster, one after the other, each for so many minutes with up to three seeds
         #[arg(long, conflicts_with = "mutant")]
         mutants: bool,
     },
