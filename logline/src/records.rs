@@ -143,8 +143,9 @@ pub struct RecordReader<S> {
     /// Set while the rest of a line over the limit is passed over.
     inside_long_line: bool,
     context: Context,
-    open: Option<Record>,
-    closed: Vec<Record>,
+    /// What was not released, oldest first; the last one is open if `has_open` says so.
+    records: Vec<Record>,
+    has_open: bool,
     head: Head,
     last_stamped_end: u64,
     /// The long line that is passed over has a stamp.
@@ -179,8 +180,8 @@ impl<S: Stamps> RecordReader<S> {
                 Start::FileStart => Context::BeforeFirst,
                 Start::Landing => Context::BrokenLine,
             },
-            open: None,
-            closed: Vec::new(),
+            records: Vec::new(),
+            has_open: false,
             head: Head::default(),
             last_stamped_end: offset,
             long_line_is_stamped: false,
@@ -224,25 +225,25 @@ impl<S: Stamps> RecordReader<S> {
         } else if self.has_half_line() {
             self.take_line(self.filled, 0);
         }
-        self.close_open();
+        self.has_open = false;
     }
 
     /// No line that is still to come continues the open record: for a copy ([`RecordReader::tail`]) whose records are
     /// to be judged as they are now. A line without end still waits.
     pub fn close(&mut self) {
-        self.close_open();
+        self.has_open = false;
     }
 
     /// For a log of which every line is a record: the last one whose line has ended is whole.
     pub fn close_ended(&mut self) {
         if !self.inside_long_line {
-            self.close_open();
+            self.has_open = false;
         }
     }
 
     /// Gives the open record another stamp, for a line over the limit of which more has come.
     pub fn restamp_open(&mut self, stamp: i64) {
-        if let Some(open) = &mut self.open {
+        if let Some(open) = self.open_mut() {
             open.stamp = stamp;
         }
     }
@@ -267,7 +268,7 @@ impl<S: Stamps> RecordReader<S> {
             scan: self.scan - keep,
             probe: self.probe - keep,
             base_position: self.base_position + keep as u64,
-            closed: self.closed.clone(),
+            records: self.records.clone(),
             ..*self
         }
     }
@@ -281,12 +282,17 @@ impl<S: Stamps> RecordReader<S> {
 
     /// Records that are closed and not yet released, oldest first.
     pub fn closed(&self) -> &[Record] {
-        &self.closed
+        &self.records[..self.records.len() - usize::from(self.has_open)]
     }
 
     /// The record that may still grow: its stamp is known, its end is not.
     pub fn open(&self) -> Option<&Record> {
-        self.open.as_ref()
+        self.records.last().filter(|_| self.has_open)
+    }
+
+    #[inline]
+    fn open_mut(&mut self) -> Option<&mut Record> {
+        self.records.last_mut().filter(|_| self.has_open)
     }
 
     /// Text of a record that was not released, without its last line end, at most the limit long.
@@ -341,13 +347,15 @@ impl<S: Stamps> RecordReader<S> {
 
     /// Forgets the `count` oldest closed records; their bytes may be overwritten.
     pub fn release(&mut self, count: usize) {
-        self.closed.drain(..count);
+        assert!(count <= self.closed().len(), "a record was released that is not closed");
+        self.records.drain(..count);
     }
 
     /// Index of the first byte that is still needed.
     fn needed_from(&self) -> usize {
-        let record = self.closed.first().or(self.open.as_ref());
-        record.map_or(self.scan, |record| (record.position - self.base_position) as usize)
+        self.records
+            .first()
+            .map_or(self.scan, |record| (record.position - self.base_position) as usize)
     }
 
     fn compact(&mut self) {
@@ -488,7 +496,7 @@ impl<S: Stamps> RecordReader<S> {
     fn pass_over_zeros(&mut self, zeros: usize) {
         self.scan += zeros;
         self.scan_offset += zeros as u64;
-        if self.open.is_some() {
+        if self.has_open {
             self.gap += zeros;
         }
     }
@@ -534,10 +542,10 @@ impl<S: Stamps> RecordReader<S> {
     #[inline]
     fn place_line(&mut self, stamp: Option<i64>, begin: usize, bytes: u64, text_len: usize) {
         if let Some(stamp) = stamp {
-            self.close_open();
             self.context = Context::InRecord;
             let position = self.base_position + begin as u64;
-            self.open = Some(Record {
+            self.has_open = true;
+            self.records.push(Record {
                 stamp,
                 offset: self.scan_offset,
                 bytes,
@@ -552,18 +560,20 @@ impl<S: Stamps> RecordReader<S> {
             });
             return;
         }
-        match (self.context, &mut self.open) {
+        let (limit, position) = (self.limit, self.base_position + begin as u64);
+        let may_be_head = self.start == Start::FileStart;
+        match (self.context, self.open_mut()) {
             (Context::InRecord, Some(record)) => {
-                let text = (self.base_position + begin as u64 - record.position) as usize + text_len;
+                let text = (position - record.position) as usize + text_len;
                 record.lines += 1;
                 record.bytes += bytes;
                 if record.extent == Extent::Whole {
-                    record.text_len = text.min(self.limit) as u32;
-                    record.extent = if text > self.limit { Extent::Cut } else { Extent::Whole };
+                    record.text_len = text.min(limit) as u32;
+                    record.extent = if text > limit { Extent::Cut } else { Extent::Whole };
                 }
             }
             (Context::BrokenLine, _) => self.context = Context::BeforeFirst,
-            _ if self.start == Start::FileStart => {
+            _ if may_be_head => {
                 self.head.lines += 1;
                 self.head.bytes += bytes;
             }
@@ -594,9 +604,10 @@ impl<S: Stamps> RecordReader<S> {
     fn pass_over_long_line(&mut self) -> bool {
         let end = self.line_end(self.scan).map(|(end, terminator)| end + terminator);
         let passed = end.unwrap_or(self.whole_units_end()) - self.scan;
-        match (self.context, &mut self.open) {
+        let may_be_head = self.start == Start::FileStart;
+        match (self.context, self.open_mut()) {
             (Context::InRecord, Some(record)) => record.bytes += passed as u64,
-            (Context::BeforeFirst, _) if self.start == Start::FileStart => self.head.bytes += passed as u64,
+            (Context::BeforeFirst, _) if may_be_head => self.head.bytes += passed as u64,
             _ => {}
         }
         self.scan += passed;
@@ -622,7 +633,7 @@ impl<S: Stamps> RecordReader<S> {
 
     /// Takes the bytes behind the limit out of the buffer, so that a record of any length needs bounded memory.
     fn cut_long_record(&mut self) {
-        let Some(record) = &self.open else { return };
+        let Some(record) = self.open() else { return };
         if record.extent == Extent::Whole {
             return;
         }
@@ -637,11 +648,5 @@ impl<S: Stamps> RecordReader<S> {
         self.scan -= cut;
         self.probe -= cut;
         self.gap = 0;
-    }
-
-    fn close_open(&mut self) {
-        if let Some(record) = self.open.take() {
-            self.closed.push(record);
-        }
     }
 }

@@ -91,6 +91,17 @@ pub(super) enum Rest {
     Other,
 }
 
+/// What shows that a stamp ends where the one before ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// So many bytes behind it, whatever comes after them.
+    By(usize),
+    /// Something that is looked at in each line anew.
+    Somehow,
+    /// Nothing: it must be read again.
+    Unknown,
+}
+
 /// The seconds of a stamp and what follows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seconds {
@@ -345,14 +356,18 @@ impl Format {
         run(&self.0.tokens, line, at, &mut draft).is_some() && draft.month <= 12 && draft.day <= 31
     }
 
-    /// Whether nothing after `end` can change what was read up to there, given that the same bytes were a stamp before
-    /// and whether they held a zone. `false` only means that it must be read again.
-    #[inline]
-    pub(super) fn is_closed_at(&self, line: &[u8], end: usize, zone: WrittenZone) -> bool {
+    /// What shows that nothing after `end` can change what was read up to there, given that the same bytes were a
+    /// stamp before and whether they held a zone.
+    pub(super) fn closing(&self, line: &[u8], end: usize, zone: WrittenZone) -> Closing {
         match line.get(end) {
-            None | Some(b']' | b')' | b'}' | b'"' | b'\'' | b'|' | b';' | b'\t' | b'<' | b'>' | b'=') => true,
-            Some(b' ') => self.0.tail == Tail::Closed || zone != WrittenZone::Absent || scan::zone(line, end).is_none(),
-            Some(_) => false,
+            None => Closing::Somehow,
+            Some(b']' | b')' | b'}' | b'"' | b'\'' | b'|' | b';' | b'\t' | b'<' | b'>' | b'=') => Closing::By(1),
+            Some(b' ') if self.0.tail == Tail::Closed || zone != WrittenZone::Absent => Closing::By(1),
+            Some(b' ') => scan::no_zone(line, end).map_or(Closing::Unknown, |bytes| match bytes {
+                0 => Closing::Somehow,
+                bytes => Closing::By(bytes),
+            }),
+            Some(_) => Closing::Unknown,
         }
     }
 

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::civil::{Civil, NANOS_PER_SECOND, SECONDS_PER_DAY, Stamp, WrittenZone, Year, nearest_day, nearest_year};
 use super::interpret::Draft;
 use super::locate::Places;
-use super::pattern::{Format, Rest};
+use super::pattern::{Closing, Format, Rest};
 use super::profile::{Profile, ProfileEntry};
 use super::year::YearMark;
 use super::zone::{FoldState, Zone};
@@ -33,6 +33,10 @@ struct Kept {
     head_mask: Words,
     /// Length of the stamp; 0 if none is kept.
     length: usize,
+    /// Length of the stamp and of what stands behind it and proves that it ends there; 0 if that is not known.
+    closed_length: usize,
+    /// Ones where `words` holds these.
+    closed_mask: Words,
     /// Length of the part up to the seconds.
     head_length: usize,
     head: Draft,
@@ -45,6 +49,8 @@ struct Kept {
 /// How a line compares with the stamp that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Likeness {
+    /// The same bytes, with the same behind them that ends it.
+    Closed,
     /// The same bytes.
     Same,
     /// The same up to the seconds.
@@ -60,6 +66,8 @@ impl Kept {
             mask: [0; KEPT_WORDS],
             head_mask: [0; KEPT_WORDS],
             length: 0,
+            closed_length: 0,
+            closed_mask: [0; KEPT_WORDS],
             head_length: 0,
             head: Draft::default(),
             minute_wall: 0,
@@ -79,7 +87,10 @@ impl Kept {
             each.fold(0, |unlike, ((word, kept), mask)| unlike | (word ^ kept) & mask) != 0
         };
         // Text shorter than the stamp was filled up with zeros, which a hand-written pattern could hold.
-        if text.len() >= self.length && !differs(&self.mask, self.length) {
+        if self.closed_length > 0 && text.len() >= self.closed_length && !differs(&self.closed_mask, self.closed_length)
+        {
+            Likeness::Closed
+        } else if text.len() >= self.length && !differs(&self.mask, self.length) {
             Likeness::Same
         } else if text.len() >= self.head_length && !differs(&self.head_mask, self.head_length) {
             Likeness::SameHead
@@ -88,16 +99,27 @@ impl Kept {
         }
     }
 
-    /// Keeps a stamp of at most [`KEPT_BYTES_MAX`] bytes.
+    /// Keeps a stamp of at most [`KEPT_BYTES_MAX`] bytes, with which a text begins.
     #[inline]
-    fn keep(&mut self, stamp: &[u8], zone: WrittenZone, unix_ns: i64) {
-        self.words = words(stamp);
-        if self.length != stamp.len() {
-            self.length = stamp.len();
-            self.mask = mask(stamp.len());
+    fn keep(&mut self, text: &[u8], length: usize, zone: WrittenZone, unix_ns: i64) {
+        self.words = words(text);
+        self.closed_length = 0;
+        if self.length != length {
+            self.length = length;
+            self.mask = mask(length);
         }
         self.zone = zone;
         self.unix_ns = unix_ns;
+    }
+
+    /// A text that begins with the stamp has so many bytes behind it that prove its end.
+    fn close(&mut self, text: &[u8], behind: usize) {
+        let length = self.length + behind;
+        if length <= KEPT_BYTES_MAX && length <= text.len() {
+            self.words = words(text);
+            self.closed_length = length;
+            self.closed_mask = mask(length);
+        }
     }
 }
 
@@ -167,6 +189,7 @@ impl StampReader {
         self.anchor_seconds = anchor_seconds;
         self.kept_year.month = 0;
         self.kept.length = 0;
+        self.kept.closed_length = 0;
     }
 
     /// The UTC seconds `[start, end)` of repeated hours that were read without a backward jump: windows that touch one
@@ -189,6 +212,7 @@ impl StampReader {
     pub fn set_fold(&mut self, fold: FoldState) {
         self.clocks.set_fold(fold);
         self.kept.length = 0;
+        self.kept.closed_length = 0;
     }
 
     /// The line's instant, in UTC nanoseconds since the epoch. `None` if the line has no stamp at its place, or one
@@ -259,16 +283,25 @@ impl Reading<'_> {
         } else {
             self.kept.likeness(text)
         };
-        let same = likeness == Likeness::Same && self.format.begins_well(line, at);
-        if same && self.format.is_closed_at(line, at + self.kept.length, self.kept.zone) {
+        if likeness == Likeness::Closed && self.format.begins_well(line, at) {
             return Some(self.kept.unix_ns);
         }
         self.unlike(line, at, likeness)
     }
 
-    /// Reads a stamp that is not the one before.
+    /// Reads a stamp that is not the one before, or not known to end where that ended.
     #[inline(never)]
     fn unlike(&mut self, line: &[u8], at: usize, likeness: Likeness) -> Option<i64> {
+        if likeness == Likeness::Same && self.format.begins_well(line, at) {
+            match self.format.closing(line, at + self.kept.length, self.kept.zone) {
+                Closing::By(behind) => {
+                    self.kept.close(&line[at..], behind);
+                    return Some(self.kept.unix_ns);
+                }
+                Closing::Somehow => return Some(self.kept.unix_ns),
+                Closing::Unknown => {}
+            }
+        }
         if likeness == Likeness::Other {
             let mut head = Draft::default();
             let middle = self.format.read_head(line, at, &mut head)?;
@@ -291,7 +324,7 @@ impl Reading<'_> {
         let wall = self.kept.minute_wall + i64::from(read.second);
         let utc = self.clocks.utc_of(read.zone, wall)?;
         let unix_ns = utc.checked_mul(NANOS_PER_SECOND)?.checked_add(i64::from(read.nanos))?;
-        self.keep(&line[at..read.end], read.zone, unix_ns);
+        self.keep(&line[at..], read.end - at, read.zone, unix_ns);
         Some(unix_ns)
     }
 
@@ -309,16 +342,17 @@ impl Reading<'_> {
             let wall = wall_seconds(&civil, self.clocks, self.anchor_seconds, self.kept_year);
             self.kept.minute_wall = wall - i64::from(civil.second);
         }
-        self.keep(&line[at..end], draft.zone, unix_ns);
+        self.keep(&line[at..], end - at, draft.zone, unix_ns);
         Some(unix_ns)
     }
 
     #[inline]
-    fn keep(&mut self, stamp: &[u8], zone: WrittenZone, unix_ns: i64) {
-        if stamp.len() > KEPT_BYTES_MAX {
+    fn keep(&mut self, text: &[u8], length: usize, zone: WrittenZone, unix_ns: i64) {
+        if length > KEPT_BYTES_MAX {
             self.kept.length = 0;
+            self.kept.closed_length = 0;
         } else {
-            self.kept.keep(stamp, zone, unix_ns);
+            self.kept.keep(text, length, zone, unix_ns);
         }
     }
 }

@@ -248,6 +248,20 @@ pub fn zone(line: &[u8], at: usize) -> Option<(WrittenZone, usize)> {
     }
 }
 
+/// Whether no zone stands where a space does, and how many bytes from it on show that, whatever comes after them: 0 if
+/// they are not counted. `None` if there is one.
+pub fn no_zone(line: &[u8], space: usize) -> Option<usize> {
+    if zone(line, space).is_some() {
+        return None;
+    }
+    Some(match line.get(space + 1) {
+        Some(b'+' | b'-') | None => 0,
+        Some(b'A'..=b'Z') if is_level(line, space + 1) => 1 + LEVEL_BYTES,
+        Some(b'A'..=b'Z') => 0,
+        Some(_) => 2,
+    })
+}
+
 /// `±hh:mm`, `±hhmm`, and `±hh` if no space stands before it (a lone ` -12` is more likely a number).
 fn zone_offset(line: &[u8], start: usize, spaced: bool) -> Option<(WrittenZone, usize)> {
     let sign = if line[start] == b'-' { -1 } else { 1 };
@@ -270,15 +284,22 @@ fn zone_offset(line: &[u8], start: usize, spaced: bool) -> Option<(WrittenZone, 
 }
 
 /// How the words begin that mostly follow a stamp: no zone begins so, which saves looking for one in each line.
-const LEVELS: [[u8; 4]; 8] = [
+const LEVELS: [[u8; LEVEL_BYTES]; 8] = [
     *b"INFO", *b"WARN", *b"ERRO", *b"DEBU", *b"TRAC", *b"FATA", *b"CRIT", *b"NOTI",
 ];
+
+/// Bytes of these beginnings.
+const LEVEL_BYTES: usize = 4;
+
+fn is_level(line: &[u8], at: usize) -> bool {
+    line[at..].first_chunk().is_some_and(|first| LEVELS.contains(first))
+}
 
 /// A zone's full name; or `Z` and the common abbreviations, as a whole word. A name that means several zones is
 /// consumed and left to the input's zone.
 fn zone_word(line: &[u8], start: usize) -> Option<(WrittenZone, usize)> {
     let rest = &line[start..];
-    if rest.first_chunk().is_some_and(|first| LEVELS.contains(first)) {
+    if is_level(line, start) {
         return None;
     }
     if let Some(named) = zone_name(line, start) {

@@ -140,6 +140,9 @@ fn any_locator() -> impl Strategy<Value = (Locator, &'static str)> {
     ]
 }
 
+/// What ends a stamp, and what only seems to: words that begin as levels do, some of them names of zones.
+const ENDS: &str = " ?(I|INFO|IST|WARN|WET|ERRO|EET|CRIT|CET|UTC|GMT|Z|\\+|-|\\]|x|0)?[TC01: x\\]]{0,5}";
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
     #[test]
@@ -165,6 +168,26 @@ proptest! {
             .collect();
         let shown: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
         prop_assert_eq!(fast(&entry, &zone, &lines), slow(&entry, &zone, &lines), "{} {:?}", entry.format, shown);
+    }
+
+    /// One stamp again and again, with what decides where it ends behind it.
+    #[test]
+    fn what_ends_a_stamp_is_looked_at_in_each_line(
+        format in any_format(),
+        numbers in any_numbers(),
+        tails in proptest::collection::vec(ENDS, 3..8),
+    ) {
+        let entry = ProfileEntry::new(format, Locator::Column(0));
+        let zone = Zone::parse("Europe/Rome").expect("a known zone");
+        let line = |tail: &String| {
+            let mut line = Vec::new();
+            write(&entry.format, &numbers, &mut line);
+            line.extend_from_slice(tail.as_bytes());
+            line
+        };
+        // Each twice: the first is read, the second may be remembered.
+        let lines: Vec<Vec<u8>> = tails.iter().flat_map(|tail| [line(tail), line(tail)]).collect();
+        prop_assert_eq!(fast(&entry, &zone, &lines), slow(&entry, &zone, &lines), "{} {:?}", entry.format, tails);
     }
 
     #[test]
