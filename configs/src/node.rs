@@ -92,7 +92,12 @@ pub struct MapNode {
     pub token: TokenSource,
     /// The secret that agents ask for.
     pub agents: TokenSource,
+    /// Bytes of memory that it may use for what it counts, if it is told.
+    pub memory_bytes: Option<u64>,
 }
+
+/// The least memory that a Map gets anywhere with.
+pub const MAP_MEMORY_BYTES_MIN: u64 = 64 << 20;
 
 /// The configuration of a Reduce.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -103,7 +103,7 @@ function workText({ role, figures = {} }) {
   const of = (name) => numberOf(figures[name]) ?? 0;
   if (role === 'map' && 'pulls' in figures) {
     const failed = of('pulls_failed') ? `, ${short(of('pulls_failed'))} failed` : '';
-    return `${count(of('inputs'), 'log')}, ${short(of('pulls'))} pulls${failed}, ${short(of('bytes'), 'B')} read, ${short(of('records'))} records, ${short(of('held_bytes'), 'B')} held`;
+    return `${count(of('inputs'), 'log')}, ${short(of('pulls'))} pulls${failed}, ${short(of('bytes'), 'B')} read, ${short(of('records'))} records, ${short(of('held_bytes') + of('counting_bytes'), 'B')} held`;
   }
   if (role === 'reduce') {
     const refused = of('writes_refused') ? `, ${short(of('writes_refused'))} refused` : '';

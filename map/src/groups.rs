@@ -14,6 +14,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// The most groups that a window keeps before folding, unless a monitor's budget says less.
 pub const GROUPS_KEPT: usize = 100_000;
 
+/// What the allocator keeps beside a key.
+const KEY_OVERHEAD_BYTES: usize = 16;
+
 /// A group: its key and how many records it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
@@ -217,6 +220,21 @@ impl Groups {
     /// Number of kept groups.
     pub fn len(&self) -> usize {
         self.groups.len()
+    }
+
+    /// Bytes of memory that they take, about. Cost: a look at each group and, where states hold more than a few numbers,
+    /// at each state.
+    pub fn memory_bytes(&self) -> usize {
+        let keys: usize = self.groups.iter().map(|group| group.key.len() + KEY_OVERHEAD_BYTES).sum();
+        let holds_more = self.kinds.iter().any(|kind| State::new(*kind).heap_bytes() > 0);
+        let states = holds_more.then(|| self.states.iter().map(State::heap_bytes).sum::<usize>());
+        size_of::<Self>()
+            + self.table.allocation_size()
+            + self.groups.capacity() * size_of::<Group>()
+            + self.states.capacity() * size_of::<State>()
+            + self.by_hash.capacity() * size_of::<(u64, u32)>()
+            + keys
+            + states.unwrap_or(0)
     }
 
     /// Whether no record was selected.

@@ -58,6 +58,10 @@ use tokio::sync::OwnedSemaphorePermit;
 pub use usage::{CpuClock, Usage};
 use xxhash_rust::xxh3::Xxh3;
 
+/// Bytes that one pull may bring if nobody says less; what is left comes with the next one, so that no input starves
+/// others.
+pub(crate) const PULL_BYTES_MAX: u64 = 32 << 20;
+
 /// How an agent is asked: over `lika` in a node, directly in tests.
 pub trait Port {
     /// Asks one question (all but ranges).
@@ -71,6 +75,11 @@ pub trait Port {
     /// later pull.
     fn inflation(&mut self) -> impl Future<Output = Option<Turn>> {
         std::future::ready(Some(Turn::default()))
+    }
+
+    /// Bytes that the pull at hand may bring; what is left comes with the next one.
+    fn pull_bytes_max(&self) -> u64 {
+        PULL_BYTES_MAX
     }
 
     /// By what processor time is measured; not at all, by default.
@@ -267,10 +276,14 @@ impl Input {
         }
     }
 
-    /// Bytes held in windows, about.
-    pub fn held_bytes(&self) -> usize {
-        let arrival = self.arrival.as_ref().map_or(0, |arrival| arrival.held_bytes());
-        arrival + self.streams.iter().map(Stream::held_bytes).sum::<usize>()
+    /// Bytes held in windows, about, of each monitor.
+    pub fn held(&self) -> BTreeMap<TaskId, usize> {
+        let mut held = BTreeMap::new();
+        if let Some(arrival) = &self.arrival {
+            arrival.add_held(&mut held);
+        }
+        self.streams.iter().for_each(|stream| stream.add_held(&mut held));
+        held
     }
 
     /// Streams of bytes that are read at the moment: one, if all monitors share it.

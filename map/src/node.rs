@@ -21,6 +21,7 @@ mod service;
 mod source;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod verdicts;
 
 use crate::input::Pulled;
@@ -42,6 +43,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
+use turns::Turns;
 
 /// Payload of a frame that this node sends or takes: a window of the most groups that are ever kept takes about as
 /// much as `lika` allows by default, and more with several states. A Reduce's client needs the same limit to take the
@@ -56,9 +58,19 @@ const KEEPER_STOP_DEADLINE: Duration = Duration::from_secs(20);
 /// How long requests in hand may take to end when the node stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The bounds of a Map.
+/// Memory of a Map if nobody says how much.
+pub const MEMORY_BYTES: u64 = 1 << 30;
+/// What a pull takes while it is under way: the range that came, and the reader's buffer with the same and what was not
+/// decided yet; a record of the largest kind may take as much again.
+const PULL_MEMORY_BYTES: u64 = 4 << 20;
+/// Pulls at a time, however much memory there is: more would not be faster.
+const PULLS_MAX: usize = 128;
+
+/// The bounds of a Map. [`Limits::within`] makes those of memory from one figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
+    /// Bytes that the windows under count may hold, of all monitors; over it the largest monitors are suspended.
+    pub counting_bytes_max: usize,
     /// Pulls under way at a time, of agents that answered last time: each holds a buffer of what one pull brings.
     pub pulls_max: usize,
     /// Pulls under way at a time of agents that did not answer last time: they wait among themselves.
@@ -84,16 +96,28 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 pulls at a time and 16 suspect ones, 4 an agent, 5 s of silence, 256 MiB held and 64 MiB of one shard, 4
-    /// re-reads, 100 000 inputs, 8 folders or files looked at.
+    /// Those of [`MEMORY_BYTES`].
     fn default() -> Self {
+        Self::within(MEMORY_BYTES)
+    }
+}
+
+impl Limits {
+    /// The bounds of a Map with so much memory: half of it for windows under count, a quarter for what the store has
+    /// not taken (of one shard a quarter of that), an eighth for pulls under way; the last eighth is for re-reads,
+    /// what is inflated, and all else. 16 suspect pulls, 4 an agent, 5 s of silence, 4 re-reads, 100 000 inputs, 8
+    /// folders or files looked at, whatever the memory.
+    pub fn within(memory_bytes: u64) -> Self {
+        let part = |of: u64| usize::try_from(memory_bytes / of).unwrap_or(usize::MAX);
+        let pulls = usize::try_from(memory_bytes / 8 / PULL_MEMORY_BYTES).unwrap_or(PULLS_MAX);
         Self {
-            pulls_max: 32,
+            counting_bytes_max: part(2),
+            pulls_max: pulls.clamp(1, PULLS_MAX),
             suspect_pulls_max: 16,
             pulls_per_agent_max: 4,
             pull_deadline: Duration::from_secs(5),
-            held_bytes_max: 256 << 20,
-            held_bytes_per_task_max: 64 << 20,
+            held_bytes_max: part(4),
+            held_bytes_per_task_max: part(16),
             rereads_max: 4,
             inflations_max: 1,
             inputs_max: 100_000,
@@ -238,7 +262,7 @@ struct Shared {
     config: MapConfig,
     registry: Mutex<Registry>,
     links: Links,
-    pulls: Arc<Semaphore>,
+    turns: Turns,
     suspects: Arc<Semaphore>,
     rereads: Semaphore,
     browses: Semaphore,
@@ -257,7 +281,7 @@ impl Shared {
     fn new(config: MapConfig) -> Self {
         let limits = &config.limits;
         Self {
-            pulls: Arc::new(Semaphore::new(limits.pulls_max)),
+            turns: Turns::new(limits.pulls_max),
             suspects: Arc::new(Semaphore::new(limits.suspect_pulls_max)),
             rereads: Semaphore::new(limits.rereads_max),
             browses: Semaphore::new(limits.browses_max),
@@ -293,6 +317,8 @@ impl Shared {
             bytes: read(&self.counters.bytes),
             records: read(&self.counters.records),
             held_bytes: totals.held_bytes,
+            counting_bytes: totals.counting_bytes,
+            pulls_waiting: self.turns.waiting() as u64,
             inputs_paused: totals.paused,
             pull_us_sum: read(&self.counters.pull_us_sum),
             pull_us_max: read(&self.counters.pull_us_max),

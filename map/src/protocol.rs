@@ -476,6 +476,12 @@ pub struct MapStatus {
     pub records: u64,
     /// Bytes of windows held until the store has them, about.
     pub held_bytes: u64,
+    /// Bytes of windows that are being counted, about.
+    #[serde(default)]
+    pub counting_bytes: u64,
+    /// Pulls that wait until others have ended.
+    #[serde(default)]
+    pub pulls_waiting: u64,
     /// Inputs whose pulls wait until the store has taken more.
     #[serde(default)]
     pub inputs_paused: u64,

@@ -74,7 +74,11 @@ async fn map(node: MapNode) -> Result<Exit, Failure> {
     let means = Means::new(Some(token(&node.token)?))?;
     let tokens = AgentTokens::common(token(&node.agents)?);
     let listen = node.listen.to_string();
-    let running = map::node::start(means.map(&node.node, listen.clone(), tokens)?).await;
+    let mut config = means.map(&node.node, listen.clone(), tokens)?;
+    if let Some(memory_bytes) = node.memory_bytes {
+        config.limits = map::node::Limits::within(memory_bytes);
+    }
+    let running = map::node::start(config).await;
     let running = running.map_err(|error| cannot_listen(&listen, error))?;
     says("map", &node.node, running.local_address());
     let ended = until_ended(signals, std::future::pending()).await;

@@ -164,6 +164,8 @@ fn map_figures(status: &MapStatus) -> BTreeMap<String, u64> {
         ("bytes", status.bytes),
         ("records", status.records),
         ("held_bytes", status.held_bytes),
+        ("counting_bytes", status.counting_bytes),
+        ("pulls_waiting", status.pulls_waiting),
         ("pull_us_sum", status.pull_us_sum),
         ("pull_us_max", status.pull_us_max),
     ];

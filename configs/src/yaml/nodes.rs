@@ -7,7 +7,8 @@ use super::reading::Reading;
 use super::role::{NOWHERE, listen, open_beyond_loopback};
 use crate::app::is_address;
 use crate::diagnostic::Mistake;
-use crate::node::{BrainNode, ConsoleNode, MapNode, Peer, ReduceNode, StorePlace, TokenSource};
+use crate::units::bytes;
+use crate::node::{BrainNode, ConsoleNode, MAP_MEMORY_BYTES_MIN, MapNode, Peer, ReduceNode, StorePlace, TokenSource};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -83,7 +84,18 @@ pub(super) fn map(raw: &RawMap, reading: &mut Reading, document: Range<usize>) -
         listen,
         token,
         agents: agents.unwrap_or(TokenSource::OpenOnLoopback),
+        memory_bytes: memory(&raw.memory, reading),
     }
+}
+
+fn memory(raw: &Field<String>, reading: &mut Reading) -> Option<u64> {
+    let bytes = reading.quantity(raw, bytes, "a size", "1GiB")?;
+    if bytes < MAP_MEMORY_BYTES_MIN
+        && let Some((_, span)) = raw.given()
+    {
+        reading.note(Mistake::new(span, "a map needs 64MiB at least").hint("write 1GiB, or leave it out"));
+    }
+    Some(bytes)
 }
 
 /// Validates a Reduce's file.

@@ -18,6 +18,9 @@ pub(super) struct RawMap {
     pub(super) token_file: Field<String>,
     /// How agents are asked.
     pub(super) agents: Field<RawAgents>,
+    /// Memory for what it counts: 1GiB, at least 64MiB. Pulls wait, and the largest monitors are suspended, before it
+    /// takes more. Default: 1GiB.
+    pub(super) memory: Field<String>,
 }
 
 /// How a Map asks agents.

@@ -2,7 +2,7 @@
 
 use super::Input;
 use super::batch::Batch;
-use super::seat::{Cell, Condition, StateSeat, Way, is_numeric};
+use super::seat::{Cell, Condition, Seat, StateSeat, Way, is_numeric};
 use super::sheet::{Kind, Sheet};
 use crate::condition::{Node, Row, Value};
 use crate::extreme::Position;
@@ -35,6 +35,22 @@ impl Row for ViewRow<'_> {
 }
 
 impl<'v> View<'v> {
+    /// What a monitor sees of a batch, and of the sheet of it.
+    pub(super) fn new(
+        plan: &'v Plan,
+        input: &'v Input,
+        seat: &'v Seat,
+        (batch, sheet): (&'v Batch<'v>, Option<&'v Sheet>),
+    ) -> Self {
+        Self {
+            plan,
+            input,
+            cells: &seat.cells,
+            batch,
+            sheet,
+        }
+    }
+
     /// A record's columns.
     pub(super) fn row(self, at: usize) -> ViewRow<'v> {
         ViewRow { view: self, at }

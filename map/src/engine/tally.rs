@@ -330,13 +330,7 @@ impl<P: Deref<Target = Plan>> Tally<P> {
             _ => self.chosen.extend(run.records.clone().map(|at| at as u16)),
         }
         self.windows[run.window].1.records += self.chosen.len() as u64;
-        let view = View {
-            plan: &self.plan,
-            input: &self.input,
-            cells: &self.seated.seat.cells,
-            batch,
-            sheet,
-        };
+        let view = View::new(&self.plan, &self.input, &self.seated.seat, (batch, sheet));
         view.choose(&self.seated.seat.filter, &mut self.chosen);
         if let Some(kept) = &self.plan.kept {
             retain(&mut self.chosen, |at| kept.range_ns.contains(&batch.records[at].stamp));
@@ -348,13 +342,7 @@ impl<P: Deref<Target = Plan>> Tally<P> {
             return;
         }
         let numbering = self.seated.seat.key.zip(sheet).map(|(key, sheet)| sheet.numbering(key));
-        let view = View {
-            plan: &self.plan,
-            input: &self.input,
-            cells: &self.seated.seat.cells,
-            batch,
-            sheet,
-        };
+        let view = View::new(&self.plan, &self.input, &self.seated.seat, (batch, sheet));
         let window = &mut self.windows[window].1;
         let names = numbering.map_or(1, |numbering| numbering.firsts.len());
         let is_many = numbering.is_some_and(|numbering| numbering.is_many);

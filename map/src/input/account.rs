@@ -12,7 +12,6 @@ use crate::kept::bound;
 use crate::partial::{Loss, WindowPartial};
 use crate::plan::Plan;
 use crate::protocol::{Cell, CellVersion, TaskId};
-use crate::state::State;
 use crate::wire::WirePartial;
 use logline::records::{RecordReader, Stamps};
 use std::collections::{BTreeMap, BTreeSet};
@@ -290,8 +289,9 @@ impl Account {
 
     /// Bytes held in windows, about.
     pub(super) fn held_bytes(&self) -> usize {
-        let group = size_of::<State>() * self.plan.kinds.len() + 64;
         let windows = self.committed.values().chain(self.scratch.values());
-        windows.map(|window| 256 + window.groups.len() * group).sum()
+        windows
+            .map(|window| size_of::<WindowPartial>() + window.groups.memory_bytes())
+            .sum()
     }
 }

@@ -22,7 +22,6 @@ use crate::engine::{Counter, Input as EngineInput, WindowStarts};
 use crate::partial::WindowPartial;
 use crate::plan::Plan;
 use crate::protocol::{Cell, CellVersion, HostReport, TaskId};
-use crate::state::State;
 use crate::system::implausible;
 use crate::verdict::{HostState, VerdictRun};
 use crate::wire::WirePartial;
@@ -138,13 +137,12 @@ impl Arrival {
         }
     }
 
-    pub(super) fn held_bytes(&self) -> usize {
-        let of = |interest: &Interest| {
-            let group = size_of::<State>() * interest.subscription.plan.kinds.len() + 64;
-            let cells = interest.cells.values();
-            cells.map(|cell| 256 + cell.partial.groups.len() * group).sum::<usize>()
-        };
-        self.interests.values().map(of).sum()
+    /// Adds the bytes held in windows, about, for each monitor.
+    pub(super) fn add_held(&self, held: &mut BTreeMap<TaskId, usize>) {
+        for (id, interest) in &self.interests {
+            let cells = interest.cells.values().map(|cell| cell.partial.groups.memory_bytes());
+            *held.entry(id.clone()).or_default() += cells.sum::<usize>();
+        }
     }
 
     /// One pull: a snapshot, which says when, and the bytes that were seen at this one and those before.

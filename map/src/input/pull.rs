@@ -24,8 +24,6 @@ use std::ops::Range;
 
 /// Bytes of one range: large enough that asking costs little, small enough to stay in the second-level cache.
 pub(super) const RANGE_BYTES: u64 = 1 << 20;
-/// Bytes that one pull may bring; what is left comes with the next one, so that no input starves others.
-const PULL_BYTES_MAX: u64 = 32 << 20;
 /// Files up to this size are read from their beginning: a search would read as much.
 const WHOLE_BYTES_MAX: u64 = 1 << 20;
 /// Samples tried one after the other for a format before a file is called unstamped: 4 MiB of head.
@@ -100,10 +98,10 @@ impl Restless {
 impl<'p, P: Port> Pull<'p, P> {
     pub(super) fn new(key: &'p InputKey, port: &'p mut P, pulled: &'p mut Pulled) -> Self {
         Self {
+            budget: port.pull_bytes_max(),
             key,
             port,
             pulled,
-            budget: PULL_BYTES_MAX,
             buffer: Vec::new(),
         }
     }

@@ -639,14 +639,13 @@ impl Stream {
         Ok(())
     }
 
-    /// Bytes held in windows, about.
-    pub(super) fn held_bytes(&self) -> usize {
+    /// Adds the bytes held in windows, about, for each monitor.
+    pub(super) fn add_held(&self, held: &mut BTreeMap<TaskId, usize>) {
         let here = self.generations.all.iter().filter_map(Generation::any_reading);
         let readings = here.chain(self.generations.orphans.iter().map(|orphan| &*orphan.reading));
-        readings
-            .flat_map(|reading| &reading.accounts)
-            .map(Account::held_bytes)
-            .sum()
+        for account in readings.flat_map(|reading| &reading.accounts) {
+            *held.entry(account.id.clone()).or_default() += account.held_bytes();
+        }
     }
 }
 

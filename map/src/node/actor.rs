@@ -8,6 +8,7 @@ use super::port::{AgentLink, AgentPort, Inflations, Reach};
 use super::registry::{Found, grace_ns};
 use super::schedule::{Offset, Rhythm};
 use super::source::{Source, SourceKey, SourceShared, Wanted};
+use super::turns::Turn;
 use super::verdicts::Missing;
 use crate::input::{Pulled, Subscription};
 use crate::protocol::{HostReport, TaskId};
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Messages that wait at most: news of subscriptions and the next pull, each of which covers all before it.
 const MAILBOX_CAPACITY: usize = 16;
@@ -78,8 +79,20 @@ impl Message for Pull {
 /// The right to pull now.
 #[derive(Default)]
 struct Permits {
-    _node: Option<OwnedSemaphorePermit>,
+    node: NodePlace,
     _agent: Option<OwnedSemaphorePermit>,
+}
+
+/// A place among the pulls of the node.
+#[derive(Default)]
+enum NodePlace {
+    /// None is needed: it only finds out that an agent cannot be reached.
+    #[default]
+    None,
+    /// Among those whose agents answer.
+    Turn(Turn),
+    /// Among the suspects.
+    Suspect(#[allow(dead_code, reason = "given back as it is dropped")] Option<OwnedSemaphorePermit>),
 }
 
 /// What a pull of this source must expect.
@@ -187,13 +200,20 @@ impl SourceActor {
         self.turn += 1;
         let turn = self.turn;
         let (node, link, health) = (Arc::clone(&self.node), Arc::clone(&self.link), self.health);
+        let tenant = self.tenant();
         let due = async move {
             if !wait.is_zero() {
                 node.config.clock.sleep(wait).await;
             }
-            permits(&node, &link, health).await
+            permits(&node, &link, health, &tenant).await
         };
         context.pipe(due, move |permits| Pull { turn, permits });
+    }
+
+    /// Whose turn a pull takes: of several tenants that read one log, always the same one's.
+    fn tenant(&self) -> String {
+        let tenants = self.told.values().filter_map(|told| told.subscription.monitor.tenant.as_deref());
+        tenants.min().unwrap_or_default().to_owned()
     }
 
     /// How long to wait after a pull.
@@ -213,14 +233,20 @@ impl SourceActor {
         }
     }
 
-    async fn pull(&mut self, context: &mut Context<Self>) -> Pulled {
+    async fn pull(&mut self, place: &mut NodePlace, context: &mut Context<Self>) -> Pulled {
         for (id, cells) in self.shared.take_acks() {
             self.source.acked(&id, &cells);
         }
         let (clock, now_ns) = (self.node.config.clock.clone(), self.now_ns());
         let began = clock.monotonic();
-        self.port.begin();
+        self.port.begin(match place {
+            NodePlace::Turn(turn) => Some(turn.bytes_max()),
+            NodePlace::None | NodePlace::Suspect(_) => None,
+        });
         let mut pulled = self.source.pull(&mut self.port, now_ns).await;
+        if let NodePlace::Turn(turn) = place {
+            turn.brought(pulled.bytes);
+        }
         let ended = clock.monotonic();
         self.node.counters.pulled(&pulled, ended.since(began));
         let since = self
@@ -235,9 +261,7 @@ impl SourceActor {
         {
             self.offset.lag_ns = now_ns.saturating_sub(t_ns);
         }
-        self.shared
-            .held_bytes
-            .store(self.source.held_bytes(), Ordering::Relaxed);
+        *self.shared.held() = self.source.held();
         let found = |(id, report): (TaskId, HostReport)| {
             let incarnation = self.told.get(&id)?.incarnation;
             Some(Found {
@@ -293,18 +317,18 @@ fn is_same(told: &Arc<Subscription>, wanted: &Arc<Subscription>) -> bool {
 }
 
 /// Waits for room for a pull. An agent that is not connected costs nothing to ask, and needs none.
-async fn permits(node: &Shared, link: &AgentLink, health: Health) -> Permits {
+async fn permits(node: &Shared, link: &AgentLink, health: Health, tenant: &str) -> Permits {
     if link.known().await == Reach::Disconnected {
         return Permits::default();
     }
-    let pulls: &Arc<Semaphore> = match health {
-        Health::Good => &node.pulls,
-        Health::Suspect => &node.suspects,
-    };
     // The agent's turn first: who waits for a busy agent must not keep a place of the node meanwhile.
     let agent = link.turn().await;
+    let place = match health {
+        Health::Good => NodePlace::Turn(node.turns.take(tenant).await),
+        Health::Suspect => NodePlace::Suspect(Arc::clone(&node.suspects).acquire_owned().await.ok()),
+    };
     Permits {
-        _node: Arc::clone(pulls).acquire_owned().await.ok(),
+        node: place,
         _agent: agent,
     }
 }
@@ -349,7 +373,7 @@ impl Handler<Changed> for SourceActor {
 
 impl Handler<Pull> for SourceActor {
     async fn handle(&mut self, pull: Pull, context: &mut Context<Self>) -> Result<(), Failure> {
-        let _until_the_end = pull.permits;
+        let mut permits = pull.permits;
         self.follow();
         if pull.turn != self.turn {
             return Ok(());
@@ -362,7 +386,7 @@ impl Handler<Pull> for SourceActor {
             self.schedule(wait, context);
             return Ok(());
         }
-        let pulled = self.pull(context).await;
+        let pulled = self.pull(&mut permits.node, context).await;
         let is_timeout = matches!(pulled.trouble, Some((HostState::Timeout, _)));
         self.health = if is_timeout { Health::Suspect } else { Health::Good };
         self.failures = if pulled.trouble.is_some() { self.failures + 1 } else { 0 };

@@ -125,15 +125,23 @@ impl Budget {
         if self.strikes < STRIKES {
             return None;
         }
+        Some(Ruling::Suspend(self.suspend(now_ns, &excess)))
+    }
+
+    /// Suspends it for what was more than it may be; why, for people.
+    pub(super) fn suspend(&mut self, now_ns: u64, excess: &str) -> String {
         self.suspensions = self.suspensions.saturating_add(1);
         let cooldown_ns = self.cooldown_ns();
         self.standing = Standing::Suspended {
             until_ns: now_ns.saturating_add(cooldown_ns),
         };
         let minutes = cooldown_ns / 60_000_000_000;
-        Some(Ruling::Suspend(format!(
-            "suspended for its cost: {excess}; it is tried again after {minutes} min"
-        )))
+        format!("suspended for its cost: {excess}; it is tried again after {minutes} min")
+    }
+
+    /// Whether it is counted.
+    pub(super) fn is_counted(&self) -> bool {
+        matches!(self.standing, Standing::Counted { .. })
     }
 
     /// How long the suspension after so many lasts.

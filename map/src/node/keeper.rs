@@ -114,7 +114,9 @@ impl Handler<Tick> for Keeper {
     async fn handle(&mut self, _tick: Tick, context: &mut Context<Self>) -> Result<(), Failure> {
         let (clock, mut registry) = (&self.node.config.clock, self.node.registry());
         let now_ns = clock.wall().0;
-        registry.judge_budgets(clock.monotonic().as_nanos(), now_ns);
+        let monotonic_ns = clock.monotonic().as_nanos();
+        registry.judge_budgets(monotonic_ns, now_ns);
+        registry.judge_memory(self.node.config.limits.counting_bytes_max, monotonic_ns, now_ns);
         registry.fill_duplicates(now_ns);
         registry.fill_suspended(now_ns);
         drop(registry);

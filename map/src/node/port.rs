@@ -6,7 +6,7 @@
 
 use super::Shared;
 use super::source::lock;
-use crate::input::{CpuClock, Port, PortError, Turn};
+use crate::input::{CpuClock, PULL_BYTES_MAX, Port, PortError, Turn};
 use crate::protocol::{AGENTS_MAX, AgentSaid, AgentSeen};
 use crate::verdict::HostState;
 use agent::binding::{AgentProtocol, RangeProtocol};
@@ -246,6 +246,8 @@ pub(super) struct AgentPort {
     trouble: Option<PortError>,
     /// Shows that an actor's pull gets on.
     progress: Option<ProgressHandle>,
+    /// Bytes that the present pull may bring, if somebody said so.
+    pull_bytes_max: Option<u64>,
 }
 
 impl AgentPort {
@@ -255,12 +257,14 @@ impl AgentPort {
             inflations,
             trouble: None,
             progress,
+            pull_bytes_max: None,
         }
     }
 
-    /// Begins another pull: what failed before is tried again.
-    pub(super) fn begin(&mut self) {
+    /// Begins another pull, which may bring so many bytes: what failed before is tried again.
+    pub(super) fn begin(&mut self, pull_bytes_max: Option<u64>) {
         self.trouble = None;
+        self.pull_bytes_max = pull_bytes_max;
     }
 
     fn check(&self) -> Result<(), PortError> {
@@ -296,6 +300,10 @@ impl AgentPort {
 }
 
 impl Port for AgentPort {
+    fn pull_bytes_max(&self) -> u64 {
+        self.pull_bytes_max.unwrap_or(PULL_BYTES_MAX)
+    }
+
     fn cpu_clock(&self) -> CpuClock {
         lika::seam::thread_cpu_ns
     }

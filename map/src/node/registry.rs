@@ -217,6 +217,7 @@ pub(super) struct Totals {
     pub(super) inputs: u64,
     pub(super) inputs_unshared: u64,
     pub(super) held_bytes: u64,
+    pub(super) counting_bytes: u64,
     pub(super) paused: u64,
 }
 
@@ -585,7 +586,7 @@ impl Registry {
         };
         for source in self.sources.values() {
             totals.inputs_unshared += source.wanted().len() as u64;
-            totals.held_bytes += source.held_bytes.load(Relaxed) as u64;
+            totals.counting_bytes += source.held().values().sum::<usize>() as u64;
             totals.paused += u64::from(source.is_paused.load(Relaxed));
         }
         totals

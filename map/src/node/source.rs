@@ -6,7 +6,7 @@ use crate::input::{Input, InputKey, Port, Pulled, Subscription};
 use crate::protocol::TaskId;
 use crate::system::SystemInput;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What makes two monitors share a source.
@@ -64,8 +64,8 @@ pub(super) struct SourceShared {
     pub(super) key: SourceKey,
     wanted: Mutex<BTreeMap<TaskId, Wanted>>,
     acks: Mutex<Vec<(TaskId, Vec<AckedCell>)>>,
-    /// Bytes that its reader holds, as of its last pull.
-    pub(super) held_bytes: AtomicUsize,
+    /// Bytes that its reader holds of each monitor's windows, as of its last pull.
+    held: Mutex<BTreeMap<TaskId, usize>>,
     /// Whether its pulls are waiting for the store.
     pub(super) is_paused: AtomicBool,
 }
@@ -81,13 +81,18 @@ impl SourceShared {
             key,
             wanted: Mutex::default(),
             acks: Mutex::default(),
-            held_bytes: AtomicUsize::new(0),
+            held: Mutex::default(),
             is_paused: AtomicBool::new(false),
         }
     }
 
     pub(super) fn wanted(&self) -> MutexGuard<'_, BTreeMap<TaskId, Wanted>> {
         lock(&self.wanted)
+    }
+
+    /// Bytes that its reader holds of each monitor's windows, as of its last pull.
+    pub(super) fn held(&self) -> MutexGuard<'_, BTreeMap<TaskId, usize>> {
+        lock(&self.held)
     }
 
     /// Leaves word for the reader that the store has these cells. Bounded by what was handed out.
@@ -169,12 +174,13 @@ impl Source {
         }
     }
 
-    pub(super) fn held_bytes(&self) -> usize {
+    /// Bytes held in windows, about, of each monitor.
+    pub(super) fn held(&self) -> BTreeMap<TaskId, usize> {
         match self {
-            Self::Log(input) => input.held_bytes(),
-            Self::System(input) => input.held_bytes(),
+            Self::Log(input) => input.held(),
+            Self::System(input) => input.held(),
             #[cfg(test)]
-            Self::Scripted(_) => 0,
+            Self::Scripted(script) => script.held(),
         }
     }
 

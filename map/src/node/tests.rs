@@ -259,6 +259,8 @@ type Subscriptions = BTreeMap<TaskId, Subscription>;
 type Play = Box<dyn FnMut(&Subscriptions, i64) -> Pulled>;
 
 thread_local! {
+    /// Bytes that scripted sources hold, by monitor.
+    static HELD: RefCell<BTreeMap<String, usize>> = const { RefCell::new(BTreeMap::new()) };
     /// What scripted sources do at each pull, by pattern; the node lives on the test's thread.
     static PLAYS: RefCell<BTreeMap<String, Rc<RefCell<Play>>>> = const { RefCell::new(BTreeMap::new()) };
     /// What scripted sources were told to be stored.
@@ -269,6 +271,11 @@ thread_local! {
 fn play(pattern: &str, play: impl FnMut(&Subscriptions, i64) -> Pulled + 'static) {
     let play: Play = Box::new(play);
     PLAYS.with_borrow_mut(|plays| plays.insert(pattern.to_owned(), Rc::new(RefCell::new(play))));
+}
+
+/// From now on the scripted sources hold so much of a monitor.
+fn hold(monitor: &str, bytes: usize) {
+    HELD.with_borrow_mut(|held| held.insert(monitor.to_owned(), bytes));
 }
 
 /// A source that does as a test says.
@@ -301,6 +308,11 @@ impl Script {
         let play = PLAYS.with_borrow(|plays| Rc::clone(&plays[&self.pattern]));
         let mut play = play.borrow_mut();
         play(&self.subscriptions, now_ns)
+    }
+
+    pub(super) fn held(&self) -> BTreeMap<TaskId, usize> {
+        let held = |id: &TaskId| HELD.with_borrow(|held| held.get(&id.monitor).copied().unwrap_or(0));
+        self.subscriptions.keys().map(|id| (id.clone(), held(id))).collect()
     }
 
     pub(super) fn acked(&mut self, id: &TaskId, cells: &[AckedCell]) {

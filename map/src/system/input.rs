@@ -138,12 +138,14 @@ impl SystemInput {
         self.interests.is_empty()
     }
 
-    /// Bytes that are held, about.
-    pub fn held_bytes(&self) -> usize {
-        let cells = self.interests.values().flat_map(|interest| interest.cells.values());
-        cells
-            .map(|counted| WirePartial::from(&counted.partial).memory_bytes())
-            .sum()
+    /// Bytes that are held, about, of each monitor.
+    pub fn held(&self) -> BTreeMap<TaskId, usize> {
+        let held = |interest: &Interest| {
+            let cells = interest.cells.values();
+            cells.map(|counted| counted.partial.groups.memory_bytes()).sum()
+        };
+        let interests = self.interests.iter();
+        interests.map(|(id, interest)| (id.clone(), held(interest))).collect()
     }
 
     /// When it is to be pulled next.

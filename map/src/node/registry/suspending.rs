@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// forgotten would be counted, as if it had been ordered.
 const KEPT_MAX: usize = 8;
 
+/// A monitor and its version.
+type BudgetKey = (String, u64);
+
 /// Stretches of time that are not counted of one host.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Suspended {
@@ -123,21 +126,63 @@ impl Registry {
             let ruling = budget.judge(now_ns)?;
             Some((key.clone(), ruling))
         });
-        for ((monitor, version), ruling) in judged.collect::<Vec<_>>() {
-            let is_of_it = |id: &&TaskId| id.monitor == monitor && id.version == version;
-            let ids: Vec<TaskId> = self.tasks.keys().filter(is_of_it).cloned().collect();
+        for (key, ruling) in judged.collect::<Vec<_>>() {
             match ruling {
-                Ruling::Suspend(why) => {
-                    tracing::warn!(%monitor, version, "{why}");
-                    self.suspensions += 1;
-                    ids.iter().for_each(|id| self.suspend(id, wall_ns, &why));
-                }
+                Ruling::Suspend(why) => self.suspend_all(&key, wall_ns, &why),
                 Ruling::Resume => {
+                    let (monitor, version) = &key;
                     tracing::info!(%monitor, version, "a suspended monitor is counted again");
-                    ids.iter().for_each(|id| self.resume(id, wall_ns));
+                    self.shards_of(&key).iter().for_each(|id| self.resume(id, wall_ns));
                 }
             }
         }
+    }
+
+    /// Suspends those whose windows hold most, as few as needed, if all together hold more than this. What suspended
+    /// ones still hold does not count: it grows no more.
+    pub(in crate::node) fn judge_memory(&mut self, bytes_max: usize, now_ns: u64, wall_ns: i64) {
+        let mut held: BTreeMap<BudgetKey, usize> = BTreeMap::new();
+        for source in self.sources.values() {
+            for (id, bytes) in &*source.held() {
+                *held.entry((id.monitor.clone(), id.version)).or_default() += bytes;
+            }
+        }
+        held.retain(|key, _| self.budgets.get(key).is_some_and(Budget::is_counted));
+        let mut all: usize = held.values().sum();
+        if all <= bytes_max {
+            return;
+        }
+        let mut largest: Vec<(BudgetKey, usize)> = held.into_iter().collect();
+        largest.sort_by(|(one, one_bytes), (other, other_bytes)| other_bytes.cmp(one_bytes).then_with(|| one.cmp(other)));
+        for (key, bytes) in largest {
+            if all <= bytes_max {
+                break;
+            }
+            let Some(budget) = self.budgets.get_mut(&key) else { continue };
+            let excess = format!(
+                "its open windows hold {} MiB of the {} MiB that all monitors' hold on this map, which has {} for them",
+                bytes >> 20,
+                all >> 20,
+                bytes_max >> 20
+            );
+            let why = budget.suspend(now_ns, &excess);
+            self.suspend_all(&key, wall_ns, &why);
+            all -= bytes;
+        }
+    }
+
+    /// The shards of a version of a monitor.
+    fn shards_of(&self, (monitor, version): &BudgetKey) -> Vec<TaskId> {
+        let is_of_it = |id: &&TaskId| id.monitor == *monitor && id.version == *version;
+        self.tasks.keys().filter(is_of_it).cloned().collect()
+    }
+
+    fn suspend_all(&mut self, key: &BudgetKey, wall_ns: i64, why: &str) {
+        let (monitor, version) = key;
+        tracing::warn!(%monitor, version, "{why}");
+        self.suspensions += 1;
+        let shards = self.shards_of(key);
+        shards.iter().for_each(|id| self.suspend(id, wall_ns, why));
     }
 
     fn suspend(&mut self, id: &TaskId, wall_ns: i64, why: &str) {

@@ -494,3 +494,43 @@ fn a_monitor_that_costs_too_much_is_suspended_and_tried_again_and_others_are_not
         scene.stop().await;
     });
 }
+
+/// The largest is suspended, and no more than needed: what it still holds while its last windows settle counts no more.
+#[test]
+fn who_holds_most_of_a_full_map_is_suspended_and_others_are_not() {
+    run(async {
+        let scene = Scene::new(Limits {
+            counting_bytes_max: 1000 << 20,
+            ..Limits::default()
+        })
+        .await;
+        play("/scripted/a", |subscriptions, now_ns| costly(subscriptions, now_ns, |_| 1));
+        for monitor in ["large", "larger", "small"] {
+            scene.install(limited(monitor, "/scripted/a")).await;
+        }
+        hold("large", 450 << 20);
+        hold("larger", 500 << 20);
+        hold("small", 40 << 20);
+        let full_ns = START_NS + 20 * SECOND;
+        scene
+            .until(&id("larger"), |heard| heard.state("h1", full_ns) == Some(HostState::Ok))
+            .await;
+        hold("larger", 600 << 20);
+        let is_suspended = |heard: &Heard| heard.detail(HostState::OverBudget).is_some();
+        let heard = scene.until(&id("larger"), is_suspended).await;
+        assert_eq!(
+            heard.detail(HostState::OverBudget),
+            Some(
+                "suspended for its cost: its open windows hold 600 MiB of the 1090 MiB that all monitors' hold on \
+                 this map, which has 1000 for them; it is tried again after 5 min"
+            )
+        );
+        let later_ns = full_ns + 60 * SECOND;
+        for monitor in ["large", "small"] {
+            let is_later = |heard: &Heard| heard.state("h1", later_ns) == Some(HostState::Ok);
+            let heard = scene.until(&id(monitor), is_later).await;
+            assert_eq!(heard.detail(HostState::OverBudget), None, "{monitor}");
+        }
+        scene.stop().await;
+    });
+}
