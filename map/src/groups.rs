@@ -222,10 +222,14 @@ impl Groups {
         self.groups.len()
     }
 
-    /// Bytes of memory that they take, about. Cost: a look at each group and, where states hold more than a few numbers,
-    /// at each state.
+    /// Bytes of memory that they take, about. Cost: a look at each group, and at each state if states hold more than
+    /// a few numbers.
     pub fn memory_bytes(&self) -> usize {
-        let keys: usize = self.groups.iter().map(|group| group.key.len() + KEY_OVERHEAD_BYTES).sum();
+        let keys: usize = self
+            .groups
+            .iter()
+            .map(|group| group.key.len() + KEY_OVERHEAD_BYTES)
+            .sum();
         let holds_more = self.kinds.iter().any(|kind| State::new(*kind).heap_bytes() > 0);
         let states = holds_more.then(|| self.states.iter().map(State::heap_bytes).sum::<usize>());
         size_of::<Self>()

@@ -72,7 +72,10 @@ fn counted(server: &str) -> u64 {
     let answer = try_get(server, "/api/v1/query", &parameters, Duration::from_secs(5));
     let points = answer.and_then(|answer| answer["data"]["points"].as_array().cloned());
     let values = points.iter().flatten().filter_map(|point| point["values"].as_object());
-    values.flat_map(|values| values.values()).filter_map(|value| value.as_u64()).sum()
+    values
+        .flat_map(|values| values.values())
+        .filter_map(|value| value.as_u64())
+        .sum()
 }
 
 fn one(mebibytes: u64) -> Result<()> {

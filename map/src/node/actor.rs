@@ -212,7 +212,10 @@ impl SourceActor {
 
     /// Whose turn a pull takes: of several tenants that read one log, always the same one's.
     fn tenant(&self) -> String {
-        let tenants = self.told.values().filter_map(|told| told.subscription.monitor.tenant.as_deref());
+        let tenants = self
+            .told
+            .values()
+            .filter_map(|told| told.subscription.monitor.tenant.as_deref());
         tenants.min().unwrap_or_default().to_owned()
     }
 

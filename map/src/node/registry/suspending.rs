@@ -153,12 +153,14 @@ impl Registry {
             return;
         }
         let mut largest: Vec<(BudgetKey, usize)> = held.into_iter().collect();
-        largest.sort_by(|(one, one_bytes), (other, other_bytes)| other_bytes.cmp(one_bytes).then_with(|| one.cmp(other)));
+        largest.sort_by_cached_key(|(key, bytes)| (std::cmp::Reverse(*bytes), key.clone()));
         for (key, bytes) in largest {
             if all <= bytes_max {
                 break;
             }
-            let Some(budget) = self.budgets.get_mut(&key) else { continue };
+            let Some(budget) = self.budgets.get_mut(&key) else {
+                continue;
+            };
             let excess = format!(
                 "its open windows hold {} MiB of the {} MiB that all monitors' hold on this map, which has {} for them",
                 bytes >> 20,

@@ -504,7 +504,9 @@ fn who_holds_most_of_a_full_map_is_suspended_and_others_are_not() {
             ..Limits::default()
         })
         .await;
-        play("/scripted/a", |subscriptions, now_ns| costly(subscriptions, now_ns, |_| 1));
+        play("/scripted/a", |subscriptions, now_ns| {
+            costly(subscriptions, now_ns, |_| 1)
+        });
         for monitor in ["large", "larger", "small"] {
             scene.install(limited(monitor, "/scripted/a")).await;
         }
