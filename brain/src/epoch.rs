@@ -3,7 +3,8 @@
 //! The lock is the kernel's (`flock`), so it ends with the process, however that ends. The epoch is on the disk before
 //! anybody hears it: a Brain that starts while the orders of an earlier one are still under way outranks them.
 
-use crate::journal::{JournalError, disk, replace};
+use crate::journal::{JournalError, disk};
+use crate::lines::replace;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -75,6 +76,11 @@ impl DataDirectory {
         replace(&epoch_path(&self.path), format!("{next}\n").as_bytes())?;
         self.epoch = next;
         Ok(next)
+    }
+
+    /// Where it is, for people.
+    pub(crate) fn told(&self) -> String {
+        self.path.display().to_string()
     }
 
     /// A file in it.

@@ -1,12 +1,15 @@
-//! A file of JSON lines that only grows, each line on the disk before it counts.
+//! JSON lines that only grow, each kept for good before it counts.
 //!
 //! A process killed while it wrote leaves a last line without its end: that line was never acknowledged and is cut off
 //! at the next start. A line that is broken anywhere else means that the disk or a hand changed the file, and is an
 //! error: to go on without it would be to forget silently.
 
+#[cfg(test)]
+use crate::lines::FileLines;
+use crate::lines::Lines;
+use configdb::WriteError;
 use serde::{Serialize, de::DeserializeOwned};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +28,17 @@ pub enum JournalError {
         #[source]
         source: io::Error,
     },
+    /// etcd said no, or nothing.
+    #[error("{operation} {} in etcd failed", key.display())]
+    Etcd {
+        /// What was done.
+        operation: &'static str,
+        /// To which key.
+        key: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: WriteError,
+    },
     /// A line other than a torn last one can't be read.
     #[error("line {line} of {} can't be read ({why}); restore the file, or mend the line", path.display())]
     Damaged {
@@ -39,76 +53,49 @@ pub enum JournalError {
 
 /// A journal of records of one type.
 pub(crate) struct Journal<T> {
-    path: PathBuf,
-    file: File,
-    /// Bytes of whole lines; what is behind is a write that failed.
-    good_bytes: u64,
+    lines: Box<dyn Lines>,
     record: PhantomData<fn(T)>,
 }
 
 impl<T: Serialize + DeserializeOwned> Journal<T> {
-    /// Opens a journal, or makes an empty one, and reads it.
+    /// The journal of a file; see [`Journal::over`].
+    #[cfg(test)]
     pub(crate) fn open(path: &Path) -> Result<(Journal<T>, Vec<T>), JournalError> {
-        let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
-        let mut file = opened.map_err(|source| disk("opening", path, source))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)
-            .map_err(|source| disk("reading", path, source))?;
-        let good = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let records = records(path, &bytes[..good])?;
-        let mut journal = Journal {
-            path: path.to_owned(),
-            file,
-            good_bytes: good as u64,
-            record: PhantomData,
-        };
-        journal.cut()?;
-        sync_folder_of(path)?;
-        Ok((journal, records))
+        let (lines, bytes) = FileLines::open(path)?;
+        Journal::over(Box::new(lines), &bytes)
     }
 
-    /// Bytes on the disk.
+    /// The journal of these lines, which now are `bytes`, and what it holds.
+    pub(crate) fn over(lines: Box<dyn Lines>, bytes: &[u8]) -> Result<(Journal<T>, Vec<T>), JournalError> {
+        let records = records(lines.name(), bytes)?;
+        let record = PhantomData;
+        Ok((Journal { lines, record }, records))
+    }
+
+    /// Bytes that are kept.
     pub(crate) fn bytes(&self) -> u64 {
-        self.good_bytes
+        self.lines.bytes()
     }
 
-    /// Adds records; they are on the disk when this returns, and none counts if it fails.
+    /// Adds records; they last when this returns, and none counts if it fails.
     pub(crate) fn append(&mut self, added: &[T]) -> Result<(), JournalError> {
         if added.is_empty() {
             return Ok(());
         }
-        self.cut()?;
-        let lines = lines(&self.path, added)?;
-        let written = self.file.write_all(&lines).and_then(|()| self.file.sync_data());
-        written.map_err(|source| disk("appending to", &self.path, source))?;
-        self.good_bytes += lines.len() as u64;
-        Ok(())
+        let lines = lines(self.lines.name(), added)?;
+        self.lines.append(&lines)
     }
 
     /// Puts other records in the place of all of them, at once or not at all.
     pub(crate) fn rewrite(&mut self, records: &[T]) -> Result<(), JournalError> {
-        let lines = lines(&self.path, records)?;
-        replace(&self.path, &lines)?;
-        let opened = OpenOptions::new().read(true).append(true).open(&self.path);
-        self.file = opened.map_err(|source| disk("opening", &self.path, source))?;
-        self.good_bytes = lines.len() as u64;
-        Ok(())
+        let lines = lines(self.lines.name(), records)?;
+        self.lines.rewrite(&lines)
     }
 
     /// Has every write fail from now on, as on a disk that became read-only.
     #[cfg(test)]
     pub(crate) fn make_read_only(&mut self) {
-        self.file = File::open(&self.path).expect("the journal is there");
-    }
-
-    /// Cuts off what a failed or a killed write left behind the last whole line.
-    fn cut(&mut self) -> Result<(), JournalError> {
-        let length = self.file.seek(SeekFrom::End(0));
-        let cut = length.and_then(|length| match length > self.good_bytes {
-            true => self.file.set_len(self.good_bytes).and_then(|()| self.file.sync_data()),
-            false => Ok(()),
-        });
-        cut.map_err(|source| disk("mending", &self.path, source))
+        self.lines.make_read_only();
     }
 }
 
@@ -134,25 +121,6 @@ fn lines<T: Serialize>(path: &Path, records: &[T]) -> Result<Vec<u8>, JournalErr
     Ok(lines)
 }
 
-/// Puts a file in the place of another, at once or not at all, and on the disk.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), JournalError> {
-    let aside = path.with_extension("new");
-    let written = File::create(&aside).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&aside, path)
-    });
-    written.map_err(|source| disk("writing", path, source))?;
-    sync_folder_of(path)
-}
-
-/// A new name is on the disk only when its folder is.
-fn sync_folder_of(path: &Path) -> Result<(), JournalError> {
-    let Some(folder) = path.parent() else { return Ok(()) };
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|source| disk("writing the folder of", path, source))
-}
-
 pub(crate) fn disk(operation: &'static str, path: &Path, source: io::Error) -> JournalError {
     JournalError::Disk {
         operation,
@@ -164,6 +132,8 @@ pub(crate) fn disk(operation: &'static str, path: &Path, source: io::Error) -> J
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::OpenOptions;
+    use std::io::Write;
 
     fn open(path: &Path) -> (Journal<String>, Vec<String>) {
         Journal::open(path).expect("a journal")

@@ -3,10 +3,12 @@
 //! It runs on a thread that may block. What it hands out is complete and consistent: a monitor's version, a host, an
 //! epoch that stands in it is on the disk.
 
-use crate::epoch::{DataDirectory, DataError};
+use crate::epoch::DataError;
 use crate::events::Kind;
 use crate::inventory::{Change, Found, History};
-use crate::journal::{Journal, JournalError, replace};
+use crate::journal::{Journal, JournalError};
+use crate::keeping::Kept;
+use crate::lasting::{Lasting, Leading};
 use crate::leases::{Lease, Leases, Turn, Wanted, fingerprint};
 use crate::ledger::TaskKey;
 use crate::profiles::{KnownProfiles, Lesson, Log, ProfileBook};
@@ -14,11 +16,11 @@ use crate::protocol::{AppState, Mistake, MonitorState};
 use crate::topology::every_host;
 use configs::cost::Estimate;
 use configs::monitor::Monitor;
-use configs::{AppHosts, Diagnostic, Directory, Document, Placed, Poll, Targets, Wholeness};
+use configs::{AppHosts, Diagnostic, Document, Documents, Placed, Poll, Targets, Wholeness};
 use map::protocol::{Definition, HostTarget};
 use reduce::protocol::InventorySpan;
+use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 mod tell;
@@ -29,8 +31,6 @@ pub(crate) const EVERY: &str = "*";
 pub(crate) const SYSTEM: &str = "system";
 /// What takes the place of a log's path where the hosts' own figures are read.
 const SYSTEM_PATH: &str = "system";
-/// How often it is written down when the inventory was last read; a host found after a restart joins from there.
-const POLLS_EVERY_NS: i64 = 10_000_000_000;
 /// How often what is known is put together anew though nothing changed, so that what is behind the horizon goes.
 const REBUILD_EVERY_NS: i64 = 60_000_000_000;
 /// A history larger than this is rewritten at a start without what is behind the horizon.
@@ -40,9 +40,6 @@ const SPAN_HOSTS_MAX: usize = 50_000;
 
 /// What a keeper is made of.
 pub(crate) struct KeeperSetup {
-    pub(crate) config_dir: PathBuf,
-    pub(crate) data_dir: PathBuf,
-    pub(crate) texts: Vec<(String, String)>,
     pub(crate) system: Option<Monitor>,
     pub(crate) horizon_ns: i64,
     pub(crate) back_ns: i64,
@@ -84,8 +81,8 @@ pub(crate) struct Polled {
 
 pub(crate) struct Keeper {
     setup: KeeperSetup,
-    data: DataDirectory,
-    directory: Directory,
+    lasting: Box<dyn Lasting>,
+    configdb: Box<dyn Documents>,
     targets: Targets,
     inventory: Journal<Change>,
     history: History,
@@ -102,11 +99,11 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Locks the data directory, takes an epoch, and reads what lasted.
-    pub(crate) fn open(setup: KeeperSetup, now_ns: i64) -> Result<Keeper, DataError> {
-        let data = DataDirectory::open(&setup.data_dir)?;
+    /// Takes an epoch, and reads what lasted.
+    pub(crate) fn open(setup: KeeperSetup, kept: Kept, now_ns: i64) -> Result<Keeper, DataError> {
+        let Kept { configdb, lasting } = kept;
         let horizon_ns = now_ns - setup.horizon_ns;
-        let (mut inventory, changes) = Journal::open(&data.file("inventory.jsonl"))?;
+        let (mut inventory, changes) = opened(&*lasting, "inventory")?;
         let mut history = History::of(changes);
         if inventory.bytes() > FOLD_BYTES {
             let folded = history.folded(horizon_ns);
@@ -114,13 +111,13 @@ impl Keeper {
             history = History::of(folded);
         }
         // Only a hint: without it, or with an old one, a host joins earlier or later, and never unseen.
-        let polls = std::fs::read(data.file("inventory-polls.json")).ok();
+        let polls = lasting.note("inventory-polls");
         history.set_polls(
             polls
                 .and_then(|bytes| serde_json::from_slice(&bytes).ok())
                 .unwrap_or_default(),
         );
-        let (mut turns, all_turns) = Journal::open(&data.file("monitors.jsonl"))?;
+        let (mut turns, all_turns) = opened(&*lasting, "monitors")?;
         let mut leases = Leases::of(all_turns);
         if turns.bytes() > FOLD_BYTES {
             let folded = leases.folded(horizon_ns);
@@ -128,10 +125,10 @@ impl Keeper {
             leases = Leases::of(folded);
         }
         Ok(Keeper {
-            profiles: ProfileBook::open(&data.file("profiles.jsonl"))?,
-            directory: Directory::new(&setup.config_dir, &setup.texts),
+            profiles: ProfileBook::over(opened(&*lasting, "profiles")?)?,
+            configdb,
             setup,
-            data,
+            lasting,
             targets: Targets::default(),
             inventory,
             history,
@@ -145,14 +142,19 @@ impl Keeper {
         })
     }
 
+    /// Whether this Brain may decide.
+    pub(crate) fn leading(&self) -> Leading {
+        self.lasting.leading()
+    }
+
     /// The epoch in force.
     pub(crate) fn epoch(&self) -> u64 {
-        self.data.epoch()
+        self.lasting.epoch()
     }
 
     /// Takes the next epoch.
     pub(crate) fn next_epoch(&mut self) -> Result<u64, JournalError> {
-        self.data.next_epoch()
+        self.lasting.next_epoch()
     }
 
     /// What was learned of logs, as far as it is on the disk.
@@ -173,9 +175,9 @@ impl Keeper {
     /// Reads what changed, writes down what follows, and puts together what is known.
     pub(crate) fn poll(&mut self, now_ns: i64) -> Polled {
         let mut events = Vec::new();
-        let mut poll = self.directory.poll();
-        let apps = self.targets.poll(self.directory.documents(), self.directory.root());
-        poll = poll.or(self.seen.look(&self.directory, &apps, &mut events));
+        let mut poll = self.configdb.poll();
+        let apps = self.targets.poll(self.configdb.documents(), self.configdb.root());
+        poll = poll.or(self.seen.look(self.configdb.mistakes(), &apps, &mut events));
         let mut refused = Vec::new();
         poll = poll.or(self.keep_inventory(&apps, now_ns, &mut events, &mut refused));
         poll = poll.or(self.keep_leases(now_ns, &mut events, &mut refused));
@@ -207,7 +209,7 @@ impl Keeper {
             .history
             .apps()
             .filter(|app| !configured.contains(app) && *app != EVERY);
-        found.extend(gone.map(|app| (app.to_owned(), Vec::new(), self.directory.wholeness())));
+        found.extend(gone.map(|app| (app.to_owned(), Vec::new(), self.configdb.wholeness())));
         let mut poll = self.keep_found(&found, now_ns, events, refused);
         if self.setup.system.is_some() {
             let all_apps = found
@@ -215,7 +217,7 @@ impl Keeper {
                 .map(|(app, ..)| (app.as_str(), self.history.hosts(app).collect()));
             let every = every_host(all_apps);
             let is_whole = found.iter().all(|(_, _, wholeness)| *wholeness == Wholeness::Whole)
-                && self.directory.wholeness() == Wholeness::Whole;
+                && self.configdb.wholeness() == Wholeness::Whole;
             let wholeness = if is_whole { Wholeness::Whole } else { Wholeness::Partial };
             let every = [(EVERY.to_owned(), every, wholeness)];
             poll = poll.or(self.keep_found(&every, now_ns, events, refused));
@@ -259,12 +261,12 @@ impl Keeper {
     }
 
     fn keep_polls(&mut self, now_ns: i64) {
-        let is_due = self
-            .polls_written_ns
-            .is_none_or(|written_ns| (now_ns - written_ns).abs() >= POLLS_EVERY_NS);
+        let is_due = self.polls_written_ns.is_none_or(|written_ns| {
+            u128::from((now_ns - written_ns).unsigned_abs()) >= self.lasting.note_every().as_nanos()
+        });
         if is_due && let Ok(content) = serde_json::to_vec(self.history.polls()) {
             self.polls_written_ns = Some(now_ns);
-            if let Err(error) = replace(&self.data.file("inventory-polls.json"), &content) {
+            if let Err(error) = self.lasting.set_note("inventory-polls", &content) {
                 tracing::warn!(error = %chain(&error), "it is not written down when the inventory was read");
             }
         }
@@ -281,7 +283,7 @@ impl Keeper {
             self.leases.turn(monitor, wanted, now_ns, back_ns)
         };
         let mut turns: Vec<Turn> = wanted.iter().filter_map(begin).collect();
-        if self.directory.wholeness() == Wholeness::Whole {
+        if self.configdb.wholeness() == Wholeness::Whole {
             let gone = self
                 .leases
                 .standing()
@@ -306,7 +308,7 @@ impl Keeper {
         if let Some(system) = &self.setup.system {
             wanted.insert(SYSTEM.to_owned(), system_wanted(system));
         }
-        for placed in self.directory.documents() {
+        for placed in self.configdb.documents() {
             if let Document::Monitor(monitor) = &placed.document {
                 let one = Wanted::of_text(&placed.source.text, window_ns(monitor));
                 wanted.insert(monitor.name.clone(), one);
@@ -323,14 +325,14 @@ impl Keeper {
         let used: BTreeSet<&String> = read.chain(apps.iter().map(|app| &app.app)).collect();
         let spans_of = |app: &String| self.history.spans(app, since_ns, SPAN_HOSTS_MAX).into();
         let spans = used.into_iter().map(|app| (app.clone(), spans_of(app))).collect();
-        let mistakes = self.directory.mistakes().iter();
+        let mistakes = self.configdb.mistakes().iter();
         let mut mistakes: Vec<Mistake> = mistakes
             .chain(apps.iter().flat_map(|app| &app.mistakes))
             .map(mistake)
             .collect();
-        let data_dir = self.setup.data_dir.display().to_string();
+        let place = self.lasting.told();
         mistakes.extend(self.refused.iter().map(|why| Mistake {
-            file: data_dir.clone(),
+            file: place.clone(),
             line: 0,
             column: 0,
             message: why.clone(),
@@ -351,7 +353,7 @@ impl Keeper {
             tasks,
             apps: app_states,
             mistakes,
-            wholeness: self.directory.wholeness(),
+            wholeness: self.configdb.wholeness(),
             spans,
         }
     }
@@ -423,7 +425,7 @@ impl Keeper {
     /// Each monitor as its newest version has it.
     fn monitor_states(&self, tasks: &[KnownTask]) -> Vec<MonitorState> {
         let files: BTreeMap<&str, &Placed> = self
-            .directory
+            .configdb
             .documents()
             .iter()
             .filter(|placed| matches!(placed.document, Document::Monitor(_)))
@@ -492,7 +494,7 @@ impl Keeper {
                 troubles.push("no app has a host yet: add a document `kind: app`".to_owned())
             }
             Some(EVERY) => {}
-            Some(app) if !self.directory.documents().iter().any(|placed| is_app(placed, app)) => {
+            Some(app) if !self.configdb.documents().iter().any(|placed| is_app(placed, app)) => {
                 troubles.push(format!(
                     "the app `{app}` is not configured: add a document `kind: app` with `name: {app}`"
                 ));
@@ -509,6 +511,15 @@ impl Keeper {
         }
         troubles
     }
+}
+
+/// A journal of what must last, and what it holds.
+fn opened<T: Serialize + DeserializeOwned>(
+    lasting: &dyn Lasting,
+    name: &str,
+) -> Result<(Journal<T>, Vec<T>), JournalError> {
+    let (lines, bytes) = lasting.lines(name)?;
+    Journal::over(lines, &bytes)
 }
 
 /// The log of a monitor, with all that it says of how stamps and records are found.

@@ -6,6 +6,7 @@
 
 use crate::events::{Events, Kind};
 use crate::keeper::{Keeper, Known, Polled, chain};
+use crate::lasting::Leading;
 use crate::ledger::{Ledger, TaskKey};
 use crate::profiles::KnownProfiles;
 use crate::protocol::BrainState;
@@ -44,6 +45,8 @@ const RETRY: Backoff = Backoff {
 #[derive(Clone)]
 pub(crate) struct PlannerSetup {
     pub(crate) keeper: Arc<Mutex<Keeper>>,
+    /// Whether anything may be ordered.
+    pub(crate) leading: Leading,
     /// What the keeper has written down of logs.
     pub(crate) profiles: KnownProfiles,
     pub(crate) store: Arc<dyn WindowStore>,

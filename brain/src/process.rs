@@ -3,6 +3,8 @@
 use crate::epoch::DataError;
 use crate::hosts;
 use crate::keeper::{Keeper, KeeperSetup};
+use crate::keeping::Keeping;
+use crate::lasting::Leading;
 use crate::planner::{AskState, Planner, PlannerSetup};
 use crate::protocol::{BrainAnswer, BrainProtocol, BrainRequest, BrainState, ROLE};
 use crate::questions;
@@ -14,7 +16,6 @@ use lika::seam::{Clock, Network, Randomness};
 use lika::wire::{Identity, Token};
 use reduce::protocol::{MapNode, NodeAddress};
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -29,10 +30,8 @@ pub const POLL_EVERY_DEFAULT: Duration = Duration::from_secs(1);
 
 /// What a Brain is made of.
 pub struct BrainConfig {
-    /// The ConfigDB: a directory of YAML files.
-    pub config_dir: PathBuf,
-    /// Where epochs, the history of the inventory and the versions of monitors are kept; one Brain at a time.
-    pub data_dir: PathBuf,
+    /// Where the ConfigDB is, and where what must last is kept; one Brain at a time.
+    pub keeping: Keeping,
     /// Further files of the ConfigDB that the process itself gives: a name and YAML text each. Where one claims a name
     /// that the directory has, the directory's counts. Relative `file_sd` globs begin at the directory.
     pub extra: Vec<(String, String)>,
@@ -71,6 +70,9 @@ pub enum StartError {
     /// The data directory.
     #[error("the data directory cannot be used")]
     Data(#[from] DataError),
+    /// A defect.
+    #[error("reading what lasted failed; please report it")]
+    Panicked(#[source] tokio::task::JoinError),
     /// The listener.
     #[error("cannot listen at {address}: choose another port, or stop what listens there")]
     Listen {
@@ -88,10 +90,11 @@ pub struct Brain {
     pub server: Server,
     root: Root,
     planner: Mailbox<Planner>,
+    leading: Leading,
 }
 
-/// Starts a Brain in tasks of the present `LocalSet`: takes the data directory's lock and the next epoch (which waits
-/// for the disk), and begins to look and to plan.
+/// Starts a Brain in tasks of the present `LocalSet`: takes the data directory's lock, if it has one, and the next
+/// epoch (which waits for the disk or for etcd), and begins to look and to plan.
 ///
 /// # Errors
 /// If the data directory is another Brain's or can't be used, or the address can't be listened at.
@@ -100,14 +103,14 @@ pub struct Brain {
 /// Outside of a `LocalSet`, as `tokio::task::spawn_local` does.
 pub async fn start(config: BrainConfig) -> Result<Brain, StartError> {
     let keeper_setup = KeeperSetup {
-        config_dir: config.config_dir,
-        data_dir: config.data_dir,
-        texts: config.extra,
         system: config.system,
         horizon_ns: ns(config.horizon),
         back_ns: ns(config.first_windows_back),
     };
-    let keeper = Keeper::open(keeper_setup, config.clock.wall().0)?;
+    let (keeping, texts, now_ns) = (config.keeping, config.extra, config.clock.wall().0);
+    let opening = tokio::task::spawn_blocking(move || Keeper::open(keeper_setup, keeping.open(&texts)?, now_ns));
+    let keeper = opening.await.map_err(StartError::Panicked)??;
+    let leading = keeper.leading();
     let identity = Identity {
         role: ROLE.to_owned(),
         node: config.node,
@@ -116,6 +119,7 @@ pub async fn start(config: BrainConfig) -> Result<Brain, StartError> {
     let address: Arc<OnceLock<String>> = Arc::default();
     let setup = PlannerSetup {
         profiles: keeper.profiles(),
+        leading: leading.clone(),
         keeper: Arc::new(Mutex::new(keeper)),
         store: config.store,
         reduces: config.reduces,
@@ -137,7 +141,12 @@ pub async fn start(config: BrainConfig) -> Result<Brain, StartError> {
     match listening {
         Ok(server) => {
             let _first = address.set(server.local_address().to_owned());
-            Ok(Brain { server, root, planner })
+            Ok(Brain {
+                server,
+                root,
+                planner,
+                leading,
+            })
         }
         Err(source) => {
             root.stop().await;
@@ -154,6 +163,11 @@ impl Brain {
     /// If the planner does not answer in time.
     pub async fn state(&self) -> Result<BrainState, AskError> {
         self.planner.ask(AskState, STATE_PATIENCE).await
+    }
+
+    /// Resolves when this Brain will never lead again; the process should stop it, and may stand by for another term.
+    pub async fn deposed(&self) {
+        self.leading.lost().await;
     }
 
     /// Resolves when the planner has failed too often; the process should say so and end.

@@ -8,7 +8,6 @@ use crate::journal::{Journal, JournalError};
 use map::protocol::{KeptProfile, fitting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Logs of which profiles are kept; beyond, the one that taught nothing for longest is forgotten. As many as the
@@ -128,8 +127,8 @@ pub(crate) struct ProfileBook {
 }
 
 impl ProfileBook {
-    pub(crate) fn open(path: &Path) -> Result<ProfileBook, JournalError> {
-        let (journal, lessons) = Journal::open(path)?;
+    /// The book that a journal makes, with what it holds.
+    pub(crate) fn over((journal, lessons): (Journal<Lesson>, Vec<Lesson>)) -> Result<ProfileBook, JournalError> {
         let (lines, known) = (lessons.len(), KnownProfiles::default());
         lessons.into_iter().for_each(|lesson| known.look().learn(lesson));
         let mut book = ProfileBook { journal, lines, known };
@@ -167,6 +166,7 @@ mod tests {
     use super::*;
     use map::protocol::{PROFILES_MAX, PatternOrigin, StampEntry, StampPlace, StampProfile, StampZone};
     use std::io::Write;
+    use std::path::Path;
 
     fn log(timezone: Option<&str>) -> Log {
         Log {
@@ -205,6 +205,11 @@ mod tests {
         }
     }
 
+    fn book(path: &Path) -> ProfileBook {
+        let journal = Journal::open(path).expect("a journal");
+        ProfileBook::over(journal).expect("a book")
+    }
+
     struct Stage {
         folder: tempfile::TempDir,
         book: ProfileBook,
@@ -213,7 +218,7 @@ mod tests {
     impl Stage {
         fn new() -> Stage {
             let folder = tempfile::tempdir().expect("a folder");
-            let book = ProfileBook::open(&folder.path().join("profiles.jsonl")).expect("a book");
+            let book = book(&folder.path().join("profiles.jsonl"));
             Stage { folder, book }
         }
 
@@ -240,7 +245,7 @@ mod tests {
                 let expected: Vec<(&str, Vec<(u64, u32)>)> =
                     expected.iter().map(|(host, kept)| (*host, kept.to_vec())).collect();
                 assert_eq!(seen, expected);
-                self.book = ProfileBook::open(&self.path()).expect("a book");
+                self.book = book(&self.path());
             }
         }
 
@@ -272,7 +277,7 @@ mod tests {
             let mut file = std::fs::OpenOptions::new().append(true).open(stage.path());
             let file = file.as_mut().expect("the file");
             file.write_all(&whole[..torn]).expect("torn");
-            stage.book = ProfileBook::open(&stage.path()).expect("a book");
+            stage.book = book(&stage.path());
             stage.check(&[("a", &[(1, 100)])]);
         }
         stage.keep(vec![lesson("b", 1, 100)]);

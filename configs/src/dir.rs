@@ -1,6 +1,7 @@
 //! The ConfigDB read once from a file or a directory, as commands do it. What goes on reading it is `directory`.
 
 use crate::diagnostic::Diagnostic;
+use crate::documents::Placed;
 use crate::files::{Listing, list_yaml, read, unreadable};
 use crate::node::Node;
 use crate::yaml::documents;
@@ -21,12 +22,47 @@ pub struct Loaded {
 /// # Errors
 /// All mistakes of all files, in their order; files and directories that can't be read are among them.
 pub fn load_path(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
-    let is_directory = path.is_dir();
-    let mut listing = Listing::default();
-    if is_directory {
-        listing = list_yaml(path);
+    let set = read_all([path])?;
+    let warnings = if path.is_dir() {
+        check_set(set.places())
     } else {
-        listing.files.push(path.to_owned());
+        Vec::new()
+    };
+    Ok(Loaded {
+        documents: set.into_documents(),
+        warnings,
+    })
+}
+
+/// Loads documents of the ConfigDB from files and directories, each with where it stands.
+///
+/// # Errors
+/// As [`load_path`]; nodes' own files are mistakes here, and so is a name that is taken twice.
+pub fn load_sources<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<Vec<Placed>, Vec<Diagnostic>> {
+    let (members, _) = read_all(paths)?.into_members();
+    let placed: Vec<Placed> = members.into_iter().map(Placed::from).collect();
+    let is_node = |placed: &&Placed| matches!(placed.document, Document::Node(_));
+    let hint = "give it to the node by `--config FILE`";
+    let mistake = |placed: &Placed| placed.mistake("a node's own file is no part of the ConfigDB", hint);
+    let mistakes: Vec<Diagnostic> = placed.iter().filter(is_node).map(mistake).collect();
+    if mistakes.is_empty() { Ok(placed) } else { Err(mistakes) }
+}
+
+/// What works in these documents together, and is probably not meant.
+pub fn check_together(documents: &[Placed]) -> Vec<Diagnostic> {
+    check_set(documents.iter().map(|placed| (&placed.document, &placed.place)))
+}
+
+fn read_all<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<Set, Vec<Diagnostic>> {
+    let mut listing = Listing::default();
+    for path in paths {
+        if path.is_dir() {
+            let Listing { files, diagnostics, .. } = list_yaml(path);
+            listing.files.extend(files);
+            listing.diagnostics.extend(diagnostics);
+        } else {
+            listing.files.push(path.to_owned());
+        }
     }
     let mut diagnostics = listing.diagnostics;
     let mut set = Set::default();
@@ -42,14 +78,11 @@ pub fn load_path(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
         }
     }
     diagnostics.append(&mut set.clashes);
-    if !diagnostics.is_empty() {
-        return Err(diagnostics);
+    if diagnostics.is_empty() {
+        Ok(set)
+    } else {
+        Err(diagnostics)
     }
-    let warnings = if is_directory { check_set(&set) } else { Vec::new() };
-    Ok(Loaded {
-        documents: set.into_documents(),
-        warnings,
-    })
 }
 
 /// Loads a node's own file (`--config FILE`): exactly one document, with a `role`. Its relative paths begin at the

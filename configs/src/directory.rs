@@ -5,48 +5,13 @@
 
 use crate::Document;
 use crate::diagnostic::Diagnostic;
+use crate::documents::{Documents, Gathered, Placed, Wholeness};
 use crate::files::{Listing, list_yaml};
-use crate::set::{Member, Set};
-use crate::source::Source;
-use crate::watched::{Parsed, Poll, Watched};
+use crate::last::Parsed;
+use crate::set::Member;
+use crate::watched::{Poll, Watched};
 use crate::yaml::documents;
 use std::path::{Path, PathBuf};
-
-/// A document in force, and where it comes from.
-#[derive(Debug, Clone)]
-pub struct Placed {
-    /// The document.
-    pub document: Document,
-    /// Where it comes from.
-    pub source: Source,
-    place: Diagnostic,
-}
-
-impl Placed {
-    /// A mistake that is told at the document's name.
-    pub fn mistake(&self, message: impl Into<String>, hint: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            message: message.into(),
-            hint: Some(hint.into()),
-            ..self.place.clone()
-        }
-    }
-}
-
-/// Whether all that should be known is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wholeness {
-    /// Of every file a text without mistake is in force, be it an earlier one.
-    Whole,
-    /// Something was never read without mistake: what is not in force may well be meant to be.
-    Partial,
-}
-
-impl Wholeness {
-    pub(crate) fn whole_if(is_whole: bool) -> Wholeness {
-        if is_whole { Wholeness::Whole } else { Wholeness::Partial }
-    }
-}
 
 /// A directory of YAML files, and texts that the process gives itself.
 pub struct Directory {
@@ -54,13 +19,12 @@ pub struct Directory {
     texts: Vec<Parsed<Vec<Member>>>,
     files: Watched<Vec<Member>>,
     listing: Vec<Diagnostic>,
-    documents: Vec<Placed>,
-    mistakes: Vec<Diagnostic>,
+    gathered: Gathered,
     wholeness: Wholeness,
 }
 
 impl Directory {
-    /// A directory that has not been read yet; [`Directory::poll`] does that. `texts` are further files by name, which
+    /// A directory that has not been read yet; [`Documents::poll`] does that. `texts` are further files by name, which
     /// are always there; where a name is claimed twice, the directory's files come first, by path.
     pub fn new(root: &Path, texts: &[(String, String)]) -> Directory {
         Directory {
@@ -68,21 +32,30 @@ impl Directory {
             texts: texts.iter().map(|(name, text)| parse(name, text)).collect(),
             files: Watched::default(),
             listing: Vec::new(),
-            documents: Vec::new(),
-            mistakes: Vec::new(),
+            gathered: Gathered::default(),
             wholeness: Wholeness::Partial,
         }
     }
 
-    /// The directory.
-    pub fn root(&self) -> &Path {
+    /// Puts the files together; the first to claim a name keeps it.
+    fn gather(&mut self) {
+        let files = self.files.values().flat_map(|(_, members)| members);
+        let members = files.chain(self.texts.iter().flat_map(|text| &text.value));
+        let of_texts = self.texts.iter().flat_map(|text| &text.mistakes);
+        let told = self.listing.iter().chain(self.files.mistakes()).chain(of_texts);
+        self.gathered = Gathered::of(members, told);
+    }
+}
+
+impl Documents for Directory {
+    fn root(&self) -> &Path {
         &self.root
     }
 
     /// Looks for changes: names, sizes, times and identities of all files; reads what changed and has rested since the
     /// last poll. A file that can't be read, or that is broken, keeps its last good documents in force; one that is
-    /// gone for two polls loses them. Call it every second or two.
-    pub fn poll(&mut self) -> Poll {
+    /// gone for two polls loses them.
+    fn poll(&mut self) -> Poll {
         let Listing {
             files,
             unlisted,
@@ -104,43 +77,21 @@ impl Directory {
         poll
     }
 
-    /// Puts the files together; the first to claim a name keeps it.
-    fn gather(&mut self) {
-        let mut set = Set::default();
-        let files = self.files.values().flat_map(|(_, members)| members);
-        for member in files.chain(self.texts.iter().flat_map(|text| &text.value)) {
-            set.add_member(member.clone());
-        }
-        let (members, clashes) = set.into_members();
-        let placed = |member: Member| Placed {
-            document: member.document,
-            source: member.source,
-            place: member.place,
-        };
-        self.documents = members.into_iter().map(placed).collect();
-        let of_texts = self.texts.iter().flat_map(|text| &text.mistakes);
-        let told = self.listing.iter().chain(self.files.mistakes()).chain(of_texts);
-        self.mistakes = told.cloned().chain(clashes).collect();
+    fn documents(&self) -> &[Placed] {
+        &self.gathered.documents
     }
 
-    /// The documents in force, by file in the order of paths, then in the file's order.
-    pub fn documents(&self) -> &[Placed] {
-        &self.documents
+    fn mistakes(&self) -> &[Diagnostic] {
+        &self.gathered.mistakes
     }
 
-    /// What is wrong.
-    pub fn mistakes(&self) -> &[Diagnostic] {
-        &self.mistakes
-    }
-
-    /// Whether something that is not in force may be meant to be.
-    pub fn wholeness(&self) -> Wholeness {
+    fn wholeness(&self) -> Wholeness {
         self.wholeness
     }
 }
 
 /// A file's documents; nodes' own files do not belong here.
-fn parse(name: &str, text: &str) -> Parsed<Vec<Member>> {
+pub(crate) fn parse(name: &str, text: &str) -> Parsed<Vec<Member>> {
     let (placed, mut mistakes) = documents(name, text);
     let mut value = Vec::new();
     for placed in placed {

@@ -5,7 +5,8 @@
 //! It leans on `logline` for the rules that cut fields out of records; everything that plans or counts leans on it.
 //!
 //! Everything is a function of the text given, except what reads files: `load_path` and `load_agent` once,
-//! [`Directory`] and [`Targets`] again and again, keeping the last good documents of a file that is broken.
+//! [`Directory`] and [`Targets`] again and again, keeping the last good documents of a file that is broken. What is
+//! kept elsewhere is fetched by others ([`Texts`]), and seen through the same trait ([`Documents`]).
 
 #![warn(missing_docs)]
 
@@ -14,8 +15,10 @@ pub mod cost;
 mod diagnostic;
 mod dir;
 mod directory;
+mod documents;
 pub mod expr;
 mod files;
+mod last;
 pub mod log_path;
 pub mod monitor;
 mod mql;
@@ -27,18 +30,21 @@ mod records;
 mod set;
 mod source;
 mod targets;
+mod texts;
 mod units;
 mod watched;
 mod yaml;
 mod zone;
 
 pub use diagnostic::Diagnostic;
-pub use dir::{Loaded, load_node, load_path};
-pub use directory::{Directory, Placed, Wholeness};
+pub use dir::{Loaded, check_together, load_node, load_path, load_sources};
+pub use directory::Directory;
+pub use documents::{Documents, Placed, Wholeness};
 pub use mql::{check_narrowing, parse_condition, parse_expr, parse_local, parse_mql, parse_query, parse_question};
 pub use nearest::nearest;
 pub use source::Source;
 pub use targets::{AppHosts, Targets};
+pub use texts::Texts;
 pub use units::{bytes, duration_ms};
 pub use watched::Poll;
 

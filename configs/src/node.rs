@@ -66,8 +66,13 @@ impl Node {
             Node::Reduce(reduce) => begin_token(&mut reduce.token),
             Node::Brain(brain) => {
                 begin_token(&mut brain.token);
-                begin(&mut brain.config);
-                begin(&mut brain.data);
+                match &mut brain.configdb {
+                    ConfigPlace::Folders { config, data } => {
+                        begin(config);
+                        begin(data);
+                    }
+                    ConfigPlace::Etcd { files, .. } => begin(files),
+                }
             }
             Node::Console(console) => {
                 begin_token(&mut console.token);
@@ -121,10 +126,8 @@ pub struct BrainNode {
     pub listen: SocketAddr,
     /// The secret of the cluster.
     pub token: TokenSource,
-    /// The ConfigDB: a folder of YAML files.
-    pub config: PathBuf,
-    /// Where it keeps what must last; one Brain at a time.
-    pub data: PathBuf,
+    /// Where the ConfigDB is, and where what must last is kept.
+    pub configdb: ConfigPlace,
     /// Where the store is, `host:port`.
     pub store: String,
     /// The Reduces; never empty.
@@ -135,6 +138,27 @@ pub struct BrainNode {
     pub horizon_ms: Option<u64>,
     /// How far before it is first seen a monitor begins, in milliseconds, if that is given.
     pub first_windows_back_ms: Option<u64>,
+}
+
+/// Where a ConfigDB is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigPlace {
+    /// On this machine: one Brain at a time.
+    Folders {
+        /// A folder of YAML files.
+        config: PathBuf,
+        /// Where what must last is kept.
+        data: PathBuf,
+    },
+    /// In etcd: several Brains, of which one leads.
+    Etcd {
+        /// Its members, such as `http://127.0.0.1:2379`; never empty.
+        endpoints: Vec<String>,
+        /// What all keys begin with.
+        prefix: String,
+        /// Where relative `file_sd` globs begin.
+        files: PathBuf,
+    },
 }
 
 /// A node as another one's file names it.
@@ -159,8 +183,8 @@ pub struct ConsoleNode {
     pub api_token: TokenSource,
     /// The secret of the cluster.
     pub token: TokenSource,
-    /// Where the Brain is, `host:port`; without one it answers from the store alone.
-    pub brain: Option<String>,
+    /// Where the Brains are, `host:port`; without one it answers from the store alone.
+    pub brains: Vec<String>,
     /// Where the points are.
     pub store: StorePlace,
 }

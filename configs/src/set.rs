@@ -67,23 +67,29 @@ impl Set {
         self.members.into_iter().map(|member| member.document).collect()
     }
 
+    /// The documents, and where each has its name.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&Document, &Diagnostic)> + Clone {
+        self.members.iter().map(|member| (&member.document, &member.place))
+    }
+
     pub(crate) fn into_members(self) -> (Vec<Member>, Vec<Diagnostic>) {
         (self.members, self.clashes)
     }
 }
 
 /// What works and is probably not meant: monitors of applications that the set doesn't have, or without a log.
-pub(crate) fn check_set(set: &Set) -> Vec<Diagnostic> {
-    let apps: Vec<&str> = set
-        .members
-        .iter()
-        .filter_map(|member| match &member.document {
+pub(crate) fn check_set<'d>(
+    documents: impl Iterator<Item = (&'d Document, &'d Diagnostic)> + Clone,
+) -> Vec<Diagnostic> {
+    let apps: Vec<&str> = documents
+        .clone()
+        .filter_map(|(document, _)| match document {
             Document::App(app) => Some(app.name.as_str()),
             Document::Monitor(_) | Document::Node(_) => None,
         })
         .collect();
     let mut warnings = Vec::new();
-    for Member { document, place, .. } in &set.members {
+    for (document, place) in documents {
         let Document::Monitor(monitor) = document else { continue };
         if let Some(app) = monitor.app.as_deref().filter(|app| !apps.contains(app)) {
             let hint = match nearest(app, apps.iter().copied()) {

@@ -7,9 +7,10 @@
 use crate::Document;
 use crate::app::{App, Host, OWN_LABELS, is_address};
 use crate::diagnostic::{Diagnostic, Mistake};
-use crate::directory::{Placed, Wholeness};
+use crate::documents::{Placed, Wholeness};
 use crate::files::{Listing, entries, unreadable};
-use crate::watched::{Parsed, Watched};
+use crate::last::Parsed;
+use crate::watched::Watched;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -36,7 +37,7 @@ pub struct Targets {
 
 impl Targets {
     /// The hosts of every application among these documents, in their order. `root` is where relative globs of texts
-    /// begin that are no files. To be called as often as [`crate::Directory::poll`], with what it has.
+    /// begin that are no files. To be called as often as [`crate::Documents::poll`], with what it has.
     pub fn poll(&mut self, documents: &[Placed], root: &Path) -> Vec<AppHosts> {
         let apps = documents.iter().filter_map(|placed| match &placed.document {
             Document::App(app) => Some((placed, app)),

@@ -6,6 +6,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::files::{Listing, Stamp, read, unreadable};
+use crate::last::{Last, Parsed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -28,26 +29,10 @@ impl Poll {
         }
     }
 
-    pub(crate) fn changed_if(changed: bool) -> Poll {
+    /// [`Poll::Changed`] if something is.
+    pub fn changed_if(changed: bool) -> Poll {
         if changed { Poll::Changed } else { Poll::Same }
     }
-}
-
-/// What a text was understood as.
-pub(crate) struct Parsed<T> {
-    pub(crate) value: T,
-    pub(crate) mistakes: Vec<Diagnostic>,
-}
-
-/// How much of a file is in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// It was never understood at all.
-    Nothing,
-    /// It was never without mistake; what could be understood is in force.
-    Part,
-    /// A text without mistake, be it the present one or an earlier one.
-    Whole,
 }
 
 struct Watch<T> {
@@ -55,11 +40,7 @@ struct Watch<T> {
     stamp: Option<Stamp>,
     /// Whether `text` was read while the file rested.
     rested: bool,
-    /// What was read last.
-    text: Option<String>,
-    value: Option<T>,
-    standing: Standing,
-    mistakes: Vec<Diagnostic>,
+    last: Last<T>,
 }
 
 /// Files and their last good values.
@@ -87,10 +68,7 @@ impl<T> Watched<T> {
             let watch = self.files.entry(path.clone()).or_insert_with(|| Watch {
                 stamp: None,
                 rested: false,
-                text: None,
-                value: None,
-                standing: Standing::Nothing,
-                mistakes: Vec::new(),
+                last: Last::default(),
             });
             poll = poll.or(watch.look(path, is_first, &parse));
         }
@@ -112,34 +90,32 @@ impl<T> Watched<T> {
     pub(crate) fn values(&self) -> impl Iterator<Item = (&Path, &T)> {
         self.files
             .iter()
-            .filter_map(|(path, watch)| Some((path.as_path(), watch.value.as_ref()?)))
+            .filter_map(|(path, watch)| Some((path.as_path(), watch.last.value()?)))
     }
 
     /// The value in force of a file.
     pub(crate) fn value(&self, path: &Path) -> Option<&T> {
-        self.files.get(path)?.value.as_ref()
+        self.files.get(path)?.last.value()
     }
 
     /// What is wrong with a file.
     pub(crate) fn mistakes_of(&self, path: &Path) -> &[Diagnostic] {
-        self.files.get(path).map_or(&[], |watch| &watch.mistakes)
+        self.files.get(path).map_or(&[], |watch| watch.last.mistakes())
     }
 
     /// What is wrong, by path.
     pub(crate) fn mistakes(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.files.values().flat_map(|watch| &watch.mistakes)
+        self.files.values().flat_map(|watch| watch.last.mistakes())
     }
 
     /// Whether of every file a text without mistake is in force.
     pub(crate) fn is_whole(&self) -> bool {
-        self.files.values().all(|watch| watch.standing == Standing::Whole)
+        self.files.values().all(|watch| watch.last.is_whole())
     }
 
     /// The same, of one file.
     pub(crate) fn is_whole_of(&self, path: &Path) -> bool {
-        self.files
-            .get(path)
-            .is_some_and(|watch| watch.standing == Standing::Whole)
+        self.files.get(path).is_some_and(|watch| watch.last.is_whole())
     }
 }
 
@@ -158,35 +134,12 @@ impl<T> Watch<T> {
                 // A file that grew while it was read is read again once it rests.
                 self.rested = rests && Stamp::of(path).ok() == stamp;
                 if self.rested || is_first {
-                    self.take(&name, text, parse)
+                    self.last.take(text, |text| parse(&name, text))
                 } else {
                     Poll::Same
                 }
             }
-            Err(error) => self.complain(vec![unreadable(&name, &error)]),
+            Err(error) => self.last.complain(vec![unreadable(&name, &error)]),
         }
-    }
-
-    fn take(&mut self, name: &str, text: String, parse: &impl Fn(&str, &str) -> Parsed<T>) -> Poll {
-        if self.text.as_ref() == Some(&text) {
-            return Poll::Same;
-        }
-        let parsed = parse(name, &text);
-        let is_good = parsed.mistakes.is_empty();
-        if is_good || self.standing != Standing::Whole {
-            self.value = Some(parsed.value);
-            self.standing = if is_good { Standing::Whole } else { Standing::Part };
-        }
-        self.text = Some(text);
-        self.mistakes = parsed.mistakes;
-        Poll::Changed
-    }
-
-    fn complain(&mut self, mistakes: Vec<Diagnostic>) -> Poll {
-        // The text is read again as if it were new, since these mistakes are not of it.
-        self.text = None;
-        let poll = Poll::changed_if(self.mistakes != mistakes);
-        self.mistakes = mistakes;
-        poll
     }
 }

@@ -79,8 +79,9 @@ pub struct ConsoleConfig {
     pub token: Option<ApiToken>,
     /// Where points are read.
     pub store: Arc<dyn Points>,
-    /// Where the Brain is asked; without one, only points can be.
-    pub brain: Option<String>,
+    /// Where the Brains are, `host:port`: one that leads, and those that stand by. Without one it answers from the
+    /// store alone.
+    pub brains: Vec<String>,
     /// Name of the node, for its peers.
     pub node: String,
     /// The installation's secret, for its peers.
@@ -185,21 +186,25 @@ fn open_log(config: &ConsoleConfig) -> Result<Option<AccessLog>, StartError> {
 
 fn site(config: ConsoleConfig, log: Option<AccessLog>) -> Site {
     let doors = Doors::new(config.listen, config.name.as_deref(), config.token);
-    let dialling = |address| Dialling {
-        network: config.network,
+    let dialling = |address: String| Dialling {
+        network: Arc::clone(&config.network),
         address,
         identity: Identity {
             role: ROLE.to_owned(),
-            node: config.node,
-            token: config.cluster_token,
+            node: config.node.clone(),
+            token: config.cluster_token.clone(),
         },
         settings: Settings::default(),
         clock: config.clock.clone(),
-        randomness: config.randomness,
+        randomness: config.randomness.fork(),
     };
     Site {
         store: config.store,
-        brain: config.brain.map(|address| Client::start(dialling(address))),
+        brains: config
+            .brains
+            .into_iter()
+            .map(|address| Client::start(dialling(address)))
+            .collect(),
         clock: config.clock.clone(),
         doors,
         questions: Semaphore::new(config.limits.questions_max.clamp(1, Semaphore::MAX_PERMITS)),

@@ -3,11 +3,13 @@
 use crate::cli::RoleArguments;
 use crate::exit::{Exit, Failure};
 use crate::nodes::tokens::{api_token, token};
-use crate::nodes::{BrainPlan, Means, Signals, Site, cannot_listen, log, run};
+use crate::nodes::{BrainPlan, Means, Signals, Site, cannot_listen, leading, log, run};
 use agent::process::{ProcessError, Started};
 use anyhow::anyhow;
+use brain::keeping::Keeping;
 use brain::process::HORIZON_DEFAULT;
-use configs::node::{BrainNode, ConsoleNode, MapNode, Node, Peer, ReduceNode, StorePlace};
+use configdb::Place;
+use configs::node::{BrainNode, ConfigPlace, ConsoleNode, MapNode, Node, Peer, ReduceNode, StorePlace};
 use lika::actor::Escalation;
 use map::node::AgentTokens;
 use reduce::protocol::NodeAddress;
@@ -55,7 +57,7 @@ fn told(mistakes: &[configs::Diagnostic]) -> Failure {
     Failure::configuration(told.join("\n"))
 }
 
-fn says(role: &str, node: &str, address: &str) {
+pub(crate) fn says(role: &str, node: &str, address: &str) {
     eprintln!("sunfire {role} {node}: listening on {address}");
 }
 
@@ -101,8 +103,17 @@ async fn reduce(node: ReduceNode) -> Result<Exit, Failure> {
 async fn brain(node: BrainNode) -> Result<Exit, Failure> {
     let signals = Signals::new()?;
     let means = Means::new(Some(token(&node.token)?))?;
+    let (config, data) = match node.configdb.clone() {
+        ConfigPlace::Folders { config, data } => (config, data),
+        ConfigPlace::Etcd {
+            endpoints,
+            prefix,
+            files,
+        } => return leading::lead(&node, Place { endpoints, prefix }, files, &means, signals).await,
+    };
     let name = node.node.clone();
-    let running = brain::process::start(means.brain(plan(node))).await;
+    let plan = plan(node, Keeping::Folders { config, data });
+    let running = brain::process::start(means.brain(plan)).await;
     let mut running = running.map_err(anyhow::Error::from)?;
     says("brain", &name, running.server.local_address());
     let ended = until_ended(signals, running.escalated()).await;
@@ -110,7 +121,8 @@ async fn brain(node: BrainNode) -> Result<Exit, Failure> {
     ended
 }
 
-fn plan(node: BrainNode) -> BrainPlan {
+/// What a Brain's file says, and where its configuration is now.
+pub(crate) fn plan(node: BrainNode, keeping: Keeping) -> BrainPlan {
     let address = |peer: &Peer| NodeAddress {
         node: peer.node.clone(),
         address: peer.address.clone(),
@@ -122,8 +134,7 @@ fn plan(node: BrainNode) -> BrainPlan {
     BrainPlan {
         node: node.node,
         listen: node.listen.to_string(),
-        config: node.config,
-        data: node.data,
+        keeping,
         texts: Vec::new(),
         store: node.store,
         reduces: node.reduces.iter().map(address).collect(),
@@ -154,7 +165,7 @@ async fn console(node: ConsoleNode) -> Result<Exit, Failure> {
     let site = Site {
         listen: node.listen,
         token: api_token(&node.api_token)?,
-        brain: node.brain,
+        brains: node.brains,
         access_log: None,
     };
     let running = console::process::start(means.console(&node.node, site, handle)).await;

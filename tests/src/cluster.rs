@@ -58,6 +58,24 @@ impl Cluster {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Has two Brains instead of one, `brain-a` and `brain-b`, whose ConfigDB is in an etcd that is there.
+    ///
+    /// # Panics
+    /// If the example files can't be copied.
+    pub fn led_from(&mut self, endpoints: &[String]) {
+        self.members.remove("brain");
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/examples/cluster-etcd");
+        let folder = self.folder.join("cluster-etcd");
+        self.ports.insert(2379, 0);
+        self.copy(&examples, &folder);
+        let quoted: Vec<String> = endpoints.iter().map(|endpoint| format!("\"{endpoint}\"")).collect();
+        for name in self.of_role("brain") {
+            let file = folder.join(format!("{name}.yaml"));
+            let text = fs::read_to_string(&file).expect("it was copied");
+            fs::write(&file, text.replace("\"http://127.0.0.1:0\"", &quoted.join(", "))).expect("it can be written");
+        }
+    }
+
     fn copy(&mut self, from: &Path, to: &Path) {
         fs::create_dir_all(to).expect("a folder");
         for entry in fs::read_dir(from).expect("the examples are there") {

@@ -4,7 +4,7 @@ use super::EVERY;
 use crate::events::{Kind, names};
 use crate::inventory::{Change, History};
 use crate::leases::{Leases, Turn};
-use configs::{AppHosts, Diagnostic, Directory, Poll};
+use configs::{AppHosts, Diagnostic, Poll};
 use std::collections::BTreeSet;
 
 /// Most mistakes of one poll that become events; all of them are in the state.
@@ -19,18 +19,21 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Tells mistakes that were not there at the last poll, and applications that came or went.
-    pub(super) fn look(&mut self, directory: &Directory, apps: &[AppHosts], events: &mut Vec<(Kind, String)>) -> Poll {
+    pub(super) fn look(
+        &mut self,
+        of_configdb: &[Diagnostic],
+        apps: &[AppHosts],
+        events: &mut Vec<(Kind, String)>,
+    ) -> Poll {
         let of_apps = apps.iter().flat_map(|app| &app.mistakes);
-        let mistakes: Vec<Diagnostic> = directory.mistakes().iter().chain(of_apps).cloned().collect();
+        let mistakes: Vec<Diagnostic> = of_configdb.iter().chain(of_apps).cloned().collect();
         let app_names: BTreeSet<String> = apps.iter().map(|app| app.app.clone()).collect();
         if mistakes == self.mistakes && app_names == self.apps {
             return Poll::Same;
         }
         let is_new = |told: &&Diagnostic| !self.mistakes.contains(told);
         for told in mistakes.iter().filter(is_new).take(MISTAKES_MAX) {
-            let file = told.file.as_deref().unwrap_or_default();
-            let text = format!("refused: {file}:{}:{}: {}", told.line, told.column, told.message);
-            events.push((Kind::Config, text));
+            events.push((Kind::Config, refusal(told)));
         }
         if mistakes.is_empty() && !self.mistakes.is_empty() {
             events.push((Kind::Config, "all mistakes are mended".to_owned()));
@@ -43,6 +46,15 @@ impl Seen {
         }
         (self.mistakes, self.apps) = (mistakes, app_names);
         Poll::Changed
+    }
+}
+
+/// A mistake in words; what belongs to no line is a trouble of the whole.
+fn refusal(told: &Diagnostic) -> String {
+    let file = told.file.as_deref().unwrap_or_default();
+    match told.line {
+        0 => format!("trouble: {file}: {}", told.message),
+        line => format!("refused: {file}:{line}:{}: {}", told.column, told.message),
     }
 }
 

@@ -1,7 +1,9 @@
 //! A keeper through polls and restarts, on a directory that people write.
 
 use super::*;
+use crate::keeping::Keeping;
 use crate::leases::EDGE_AHEAD_NS;
+use std::path::PathBuf;
 
 const S: i64 = 1_000_000_000;
 const NOW: i64 = 20_000 * 86_400 * S;
@@ -44,9 +46,6 @@ impl Stage {
 
     fn setup(&self) -> KeeperSetup {
         KeeperSetup {
-            config_dir: self.path("config"),
-            data_dir: self.path("data"),
-            texts: Vec::new(),
             system: self.system.clone(),
             horizon_ns: 86_400 * S,
             back_ns: 600 * S,
@@ -56,7 +55,12 @@ impl Stage {
     /// Ends the process, as a kill would, and starts it anew.
     fn restart(&mut self) {
         self.keeper = None;
-        self.keeper = Some(Keeper::open(self.setup(), self.now_ns).expect("a keeper"));
+        let keeping = Keeping::Folders {
+            config: self.path("config"),
+            data: self.path("data"),
+        };
+        let kept = keeping.open(&[]).expect("the folders");
+        self.keeper = Some(Keeper::open(self.setup(), kept, self.now_ns).expect("a keeper"));
         self.poll();
     }
 

@@ -1,4 +1,4 @@
-//! Orders to Reduces: install, remove, repair. Each may be given twice.
+//! Orders to Reduces: install, remove, repair. Each may be given twice, and none by a Brain that may not lead any more.
 
 use super::task::{Installed, Stage};
 use super::{Answered, Ordered, Planner};
@@ -33,6 +33,9 @@ impl Planner {
 
     /// The same, for one task.
     pub(super) fn act_on(&mut self, key: &TaskKey, context: &mut Context<Planner>) {
+        if !self.setup.leading.holds() {
+            return;
+        }
         match self.next(key, context) {
             Next::Nothing => {}
             Next::Forget => {
@@ -78,6 +81,9 @@ impl Planner {
 
     /// Orders windows again that are due.
     pub(super) fn repair(&mut self, context: &mut Context<Planner>) {
+        if !self.setup.leading.holds() {
+            return;
+        }
         let now_ns = context.clock().wall().0;
         let tasks = &self.tasks;
         let may = |key: &TaskKey| {
@@ -103,7 +109,7 @@ impl Planner {
         }
     }
 
-    /// Tells a Reduce to install or to remove.
+    /// Tells a Reduce to install or to remove, for who has seen that this Brain leads.
     pub(super) fn order(&mut self, reduce: usize, key: TaskKey, ordered: Ordered, context: &mut Context<Planner>) {
         let request = match &ordered {
             Ordered::Install(task) => ReduceRequest::Install(Box::new(self.with_profiles(&key, task))),

@@ -205,6 +205,9 @@ impl Planner {
 
     /// What it has and should not have is removed: only if all that should be is known.
     fn drop_strangers(&mut self, reduce: usize, status: &ReduceStatus, context: &mut Context<Planner>) {
+        if !self.setup.leading.holds() {
+            return;
+        }
         let is_whole = self
             .known
             .as_ref()

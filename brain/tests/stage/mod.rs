@@ -1,5 +1,6 @@
 //! A Brain, Reduces that do as they are told, and a store made by hand, in one process and in paused time.
 
+use brain::keeping::Keeping;
 use brain::process::{Brain, BrainConfig, StartError, start};
 use brain::protocol::{BrainAnswer, BrainProtocol, BrainRequest, BrainState};
 use brain::windows::WindowStore;
@@ -275,8 +276,10 @@ impl Stage {
             address: address(index),
         };
         let config = BrainConfig {
-            config_dir: self.path("config"),
-            data_dir: self.path("data"),
+            keeping: Keeping::Folders {
+                config: self.path("config"),
+                data: self.path("data"),
+            },
             extra: Vec::new(),
             system: None,
             reduces: (0..self.reduces.len()).map(node).collect(),

@@ -1,7 +1,7 @@
 //! Targets files in Prometheus' form, good and broken, and what an application's list is worth then.
 
 use super::*;
-use crate::Directory;
+use crate::{Directory, Documents};
 
 struct Stage {
     root: tempfile::TempDir,

@@ -5,6 +5,7 @@
 //! (`node`), that a raw model (`de`, `field`, `raw`), and that a validated value (`monitor`, `app`).
 
 mod app;
+mod configdb;
 mod de;
 mod field;
 mod locate;

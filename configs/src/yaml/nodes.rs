@@ -1,6 +1,7 @@
 //! Raw files of the cluster's nodes to validated ones; the agent's is in `role`.
 
 use super::app::labels;
+use super::configdb;
 use super::field::Field;
 use super::raw_node::{RawBrain, RawConsole, RawMap, RawPeer, RawReduce};
 use super::reading::Reading;
@@ -12,7 +13,6 @@ use crate::units::bytes;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::PathBuf;
 
 /// What all files of nodes say: a name, where it listens, the cluster's secret.
 struct Common {
@@ -62,7 +62,12 @@ fn address(raw: &Field<String>, key: &str, reading: &mut Reading) -> String {
     address.clone()
 }
 
-fn needed(raw: &Field<impl Sized>, (kind, key, hint): (&str, &str, &str), reading: &mut Reading, at: &Range<usize>) {
+pub(super) fn needed(
+    raw: &Field<impl Sized>,
+    (kind, key, hint): (&str, &str, &str),
+    reading: &mut Reading,
+    at: &Range<usize>,
+) {
     if let Field::Absent = raw {
         reading.note(Mistake::new(at.clone(), format!("the {kind} has no `{key}`")).hint(hint));
     }
@@ -127,19 +132,13 @@ pub(super) fn brain(raw: &RawBrain, reading: &mut Reading, document: Range<usize
     };
     let Common { node, listen, token } = common(&fields, ("brain", "127.0.0.1:7841"), reading, &document);
     open_beyond_loopback(&raw.listen, &token, reading);
-    let config_hint = "name the folder of monitors and applications: `config: config`";
-    needed(&raw.config, ("brain", "config", config_hint), reading, &document);
-    let data_hint = "name a folder of its own, which it makes: `data: brain-data`";
-    needed(&raw.data, ("brain", "data", data_hint), reading, &document);
     needed(&raw.store, ("brain", "store", STORE_HINT), reading, &document);
-    let mut folder = |raw: &Field<String>, key: &str| -> PathBuf { reading.text(raw, key).unwrap_or_default().into() };
-    let (config, data) = (folder(&raw.config, "config"), folder(&raw.data, "data"));
+    let configdb = configdb::place(raw, reading, &document);
     BrainNode {
         node,
         listen,
         token,
-        config,
-        data,
+        configdb,
         store: address(&raw.store, "store", reading),
         reduces: peers(&raw.reduces, "reduces", reading, &document),
         maps: peers(&raw.maps, "maps", reading, &document),
@@ -206,9 +205,19 @@ pub(super) fn console(raw: &RawConsole, reading: &mut Reading, document: Range<u
         listen,
         api_token,
         token,
-        brain: raw.brain.value().map(|_| address(&raw.brain, "brain", reading)),
+        brains: brains(raw, reading),
         store,
     }
+}
+
+fn brains(raw: &RawConsole, reading: &mut Reading) -> Vec<String> {
+    if let (Some(_), Some((_, span))) = (raw.brain.value(), raw.brains.given()) {
+        reading.note(Mistake::new(span, "both `brain` and `brains` are given").hint("keep one of them"));
+    }
+    let one = raw.brain.value().map(|_| address(&raw.brain, "brain", reading));
+    let several = raw.brains.value().into_iter().flatten();
+    let several: Vec<String> = several.map(|each| address(each, "brains", reading)).collect();
+    one.into_iter().chain(several).collect()
 }
 
 fn store(raw: &RawConsole, token: &TokenSource, reading: &mut Reading, document: &Range<usize>) -> StorePlace {

@@ -51,7 +51,7 @@ pub(super) struct RawReduce {
 /// A Brain's own file: what plans who does what.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = ["role", "node", "listen", "config", "data", "store", "reduces", "maps"]))]
+#[schemars(extend("required" = ["role", "node", "listen", "store", "reduces", "maps"]))]
 pub(super) struct RawBrain {
     /// Always `brain`.
     pub(super) role: Field<BrainRole>,
@@ -61,10 +61,12 @@ pub(super) struct RawBrain {
     pub(super) listen: Field<String>,
     /// A file that holds the secret that all nodes of a cluster share, at least 16 bytes.
     pub(super) token_file: Field<String>,
-    /// The folder of the ConfigDB: monitors and applications as YAML files.
+    /// The folder of the ConfigDB: monitors and applications as YAML files. Or `configdb`.
     pub(super) config: Field<String>,
-    /// The folder of what must last: epochs, the inventory's history, what was learned of logs.
+    /// The folder of what must last: epochs, the inventory's history, what was learned of logs. Or `configdb`.
     pub(super) data: Field<String>,
+    /// The ConfigDB in etcd, with all that must last, in place of `config` and `data`.
+    pub(super) configdb: Field<RawConfigDb>,
     /// Where the store is: 127.0.0.1:7831
     pub(super) store: Field<String>,
     /// The Reduces.
@@ -75,6 +77,19 @@ pub(super) struct RawBrain {
     pub(super) horizon: Field<String>,
     /// How far before it is first seen a monitor begins: 15m
     pub(super) first_windows_back: Field<String>,
+}
+
+/// A ConfigDB in etcd.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["etcd"]))]
+pub(super) struct RawConfigDb {
+    /// Its members: ["http://10.0.0.1:2379"]
+    pub(super) etcd: Field<Vec<Field<String>>>,
+    /// What all keys begin with: /sunfire/
+    pub(super) prefix: Field<String>,
+    /// The folder where relative `file_sd` globs begin. Default: this file's own.
+    pub(super) files: Field<String>,
 }
 
 /// A node as another one's file names it.
@@ -107,6 +122,8 @@ pub(super) struct RawConsole {
     pub(super) token_file: Field<String>,
     /// Where the Brain is: 127.0.0.1:7841
     pub(super) brain: Field<String>,
+    /// The same of several, of which one leads: ["10.0.0.1:7841", "10.0.0.2:7841"]
+    pub(super) brains: Field<Vec<Field<String>>>,
     /// Where points are kept.
     pub(super) store: Field<RawStore>,
 }

@@ -14,7 +14,7 @@ use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpRequest, HttpResponse, guard, web};
 use brain::protocol::BrainProtocol;
-use lika::node::Client;
+use lika::node::{Client, ClientState};
 use lika::seam::{Clock, Monotonic};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// What all requests share.
 pub(crate) struct Site {
     pub(crate) store: Arc<dyn Points>,
-    pub(crate) brain: Option<Client<BrainProtocol>>,
+    /// One that leads, and those that stand by.
+    pub(crate) brains: Vec<Client<BrainProtocol>>,
     pub(crate) clock: Clock,
     pub(crate) doors: Doors,
     pub(crate) limits: Limits,
@@ -42,6 +43,14 @@ pub(crate) struct Site {
     pub(crate) log_questions: Semaphore,
     /// A permit is a folder or a file that is being looked at.
     pub(crate) browses: Semaphore,
+}
+
+impl Site {
+    /// The Brain to ask: the first that is connected, since those that stand by do not listen.
+    pub(crate) fn brain(&self) -> Option<&Client<BrainProtocol>> {
+        let is_there = |brain: &&Client<BrainProtocol>| matches!(brain.state(), ClientState::Connected(_));
+        self.brains.iter().find(is_there).or(self.brains.first())
+    }
 }
 
 /// Every route there is.

@@ -270,7 +270,7 @@ async fn follow(
     let Ok(_turn) = site.log_questions.try_acquire() else {
         return Err(busy());
     };
-    let Some(brain) = &site.brain else {
+    let Some(brain) = site.brain() else {
         return Err(Refusal::unavailable("this console knows no Brain").hint("name its address in the configuration"));
     };
     let request = BrainRequest::Ask(Box::new(AppQuestion {

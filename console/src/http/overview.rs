@@ -28,7 +28,7 @@ pub(super) async fn ask(site: &Site) -> Result<BrainState, Refusal> {
 
 /// Asks the Brain anything.
 pub(super) async fn ask_brain(site: &Site, request: &BrainRequest, patience: Duration) -> Result<BrainAnswer, Refusal> {
-    let Some(brain) = &site.brain else {
+    let Some(brain) = site.brain() else {
         return Err(Refusal::unavailable("this console knows no Brain").hint("name its address in the configuration"));
     };
     let answer = brain.call(request, patience).await;

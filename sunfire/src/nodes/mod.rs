@@ -1,10 +1,12 @@
 //! How each role is made, in a process of its own (`role`) or beside the others (`up`): one way for both.
 
+pub mod leading;
 pub mod log;
 pub mod tokens;
 
 use crate::exit::Failure;
 use anyhow::Context;
+use brain::keeping::Keeping;
 use brain::process::BrainConfig;
 use console::process::{ApiToken, ConsoleConfig};
 use lika::node::{Dialling, Server, Settings};
@@ -103,8 +105,7 @@ impl Means {
         let role = brain::protocol::ROLE;
         BrainConfig {
             store: Arc::new(self.store(role, &plan.node, &plan.store)),
-            config_dir: plan.config,
-            data_dir: plan.data,
+            keeping: plan.keeping,
             extra: plan.texts,
             system: Some(map::system::monitor()),
             reduces: plan.reduces,
@@ -128,7 +129,7 @@ impl Means {
             name: Some(hostname()),
             token: site.token,
             store: Arc::new(store),
-            brain: site.brain,
+            brains: site.brains,
             node: node.to_owned(),
             cluster_token: self.token.clone(),
             network: Arc::clone(&self.network),
@@ -179,10 +180,8 @@ pub struct BrainPlan {
     pub node: String,
     /// Where it listens.
     pub listen: String,
-    /// The ConfigDB.
-    pub config: PathBuf,
-    /// Where it keeps what must last.
-    pub data: PathBuf,
+    /// Where the ConfigDB is, and where it keeps what must last.
+    pub keeping: Keeping,
     /// Further files of the ConfigDB, a name and YAML text each.
     pub texts: Vec<(String, String)>,
     /// Where the store is.
@@ -203,8 +202,8 @@ pub struct Site {
     pub listen: SocketAddr,
     /// What requests must bear.
     pub token: Option<ApiToken>,
-    /// Where the Brain is.
-    pub brain: Option<String>,
+    /// Where the Brains are.
+    pub brains: Vec<String>,
     /// Where every request is written.
     pub access_log: Option<PathBuf>,
 }

@@ -9,6 +9,7 @@ use crate::nodes::{BrainPlan, Means, OpenStore, Site, cannot_listen, hostname};
 use crate::role::FIRST_WINDOWS_BACK;
 use agent::process::limits_of;
 use anyhow::{Context, anyhow};
+use brain::keeping::Keeping;
 use brain::process::{Brain, HORIZON_DEFAULT};
 use configs::node::{AgentLimits, AgentNode, HardLinkPolicy, Manners, SandboxPolicy, Secret, TokenSource};
 use console::process::{ApiToken, Console};
@@ -101,8 +102,10 @@ impl Nodes {
         let plan = BrainPlan {
             node: BRAIN.to_owned(),
             listen: ANY.to_owned(),
-            config: folders.config.clone(),
-            data: folders.data.clone(),
+            keeping: Keeping::Folders {
+                config: folders.config.clone(),
+                data: folders.data.clone(),
+            },
             texts: texts(&agent_address, monitors),
             store: store.local_address().to_owned(),
             reduces: vec![node(REDUCE, reduce.local_address())],
@@ -119,7 +122,7 @@ impl Nodes {
         let site = Site {
             listen: door.listen,
             token: door.token,
-            brain: Some(brain.server.local_address().to_owned()),
+            brains: vec![brain.server.local_address().to_owned()],
             access_log: Some(folders.access_log.clone()),
         };
         let console = means.console(CONSOLE, site, store.handle.clone());

@@ -143,7 +143,7 @@ async fn scene(store: Arc<dyn Points>, change: impl FnOnce(&mut ConsoleConfig)) 
         name: Some("Console.Example".to_owned()),
         token: None,
         store,
-        brain: Some("brain:1".to_owned()),
+        brains: vec!["brain:1".to_owned()],
         node: "console-1".to_owned(),
         cluster_token: token,
         network,
@@ -416,7 +416,7 @@ async fn the_brain_is_asked_how_everything_stands() {
 async fn without_a_brain_or_a_store_that_is_said() {
     let mut failing = world();
     failing.fails = true;
-    let scene = scene(Arc::new(failing), |config| config.brain = None).await;
+    let scene = scene(Arc::new(failing), |config| config.brains.clear()).await;
     for path in ["/readyz", "/api/v1/monitors", &question("select n from m")] {
         assert_eq!(get(&scene.console, path).await.status, 503, "{path}");
     }
@@ -466,7 +466,7 @@ async fn a_listener_beyond_loopback_needs_a_token() {
         name: None,
         token: None,
         store: Arc::new(world()),
-        brain: None,
+        brains: Vec::new(),
         node: "console-1".to_owned(),
         cluster_token: Token::new(SECRET).expect("long enough"),
         network: Arc::new(MemoryNetwork::default()),
