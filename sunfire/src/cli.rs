@@ -1,6 +1,7 @@
 //! The command line: one declaration makes parsing, help, completions and the manual page.
 
 use crate::client::ServerArguments;
+use crate::documents::{ApplyArguments, DeleteArguments, DiffArguments, GetArguments, HistoryArguments};
 use crate::exit::Exit;
 use crate::output::Format;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -41,6 +42,16 @@ pub enum Command {
     Demo(DemoArguments),
     /// Ask a running console; exits 0 if the answer is complete, 3 if it is not
     Query(QueryArguments),
+    /// Write documents of the ConfigDB: a folder, or etcd
+    Apply(ApplyArguments),
+    /// Print documents of the ConfigDB, or write them to a folder
+    Get(GetArguments),
+    /// Show what `apply` would change
+    Diff(DiffArguments),
+    /// Remove documents of the ConfigDB
+    Delete(DeleteArguments),
+    /// Show the versions of a document
+    History(HistoryArguments),
     /// Say what runs where, who is expected, and which windows are below 100 % and why
     Status(StatusArguments),
     /// Print the JSON Schema of the configuration

@@ -9,6 +9,7 @@ pub mod client;
 pub mod clock;
 pub mod demo;
 pub mod detect;
+pub mod documents;
 pub mod eval;
 pub mod exit;
 pub mod nodes;

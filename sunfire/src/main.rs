@@ -6,7 +6,7 @@ use clap::Parser;
 use std::process::ExitCode;
 use sunfire::cli::{self, Cli, Command};
 use sunfire::exit::{Exit, Failure};
-use sunfire::{check, demo, detect, eval, query, role, status, up};
+use sunfire::{check, demo, detect, documents, eval, query, role, status, up};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -33,6 +33,11 @@ fn main() -> ExitCode {
         Command::Up(arguments) => up::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Query(arguments) => query::run(&arguments),
+        Command::Apply(arguments) => documents::apply(&arguments),
+        Command::Get(arguments) => documents::get(&arguments),
+        Command::Diff(arguments) => documents::diff(&arguments),
+        Command::Delete(arguments) => documents::delete(&arguments),
+        Command::History(arguments) => documents::history(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Schema => schema(),
         Command::Completions { shell } => {
