@@ -46,7 +46,8 @@ impl Keys {
 
     /// What the keys of a document's former versions begin with.
     pub fn history(&self, kind: &str, name: &str) -> String {
-        format!("{}history/{kind}/{name}/", self.prefix)
+        // A name has no slash; a key that somebody made by hand may, and must not look like another's version.
+        format!("{}history/{kind}/{}/", self.prefix, name.replace('/', "%"))
     }
 
     /// A former version; they sort by number.
@@ -83,6 +84,11 @@ mod tests {
             assert_eq!(keys.of_document(foreign), None, "{foreign}");
         }
         let version = keys.version("app", "shop", 12);
+        assert!(
+            !keys
+                .history("app", "shop/more")
+                .starts_with(&keys.history("app", "shop"))
+        );
         assert_eq!(
             (version.as_str(), Keys::of_version(&version)),
             ("/a/history/app/shop/0000000012", Some(12))

@@ -91,7 +91,9 @@ impl Term {
                 Ok(None) => failures = 0,
                 Err(error) => {
                     failures += 1;
-                    tracing::warn!(%error, "who leads is not known; it is tried again");
+                    if failures == 1 {
+                        tracing::warn!(%error, "who leads is not known; it is tried again");
+                    }
                     let wait = RETRY.wait(failures, connection.randomness());
                     connection.clock().sleep(wait).await;
                 }
@@ -200,10 +202,12 @@ impl Drop for Term {
 
 async fn renew(shared: Arc<Shared>) {
     let (client, clock) = (shared.connection.client().clone(), shared.connection.clock().clone());
+    let mut failures = 0;
     loop {
         let asked_at = clock.monotonic();
         let wait = match client.keep_alive(shared.lease).await {
             Ok(ttl_s) => {
+                failures = 0;
                 shared.until_ns.store(until_ns(asked_at, ttl_s), Ordering::Release);
                 RENEW_EVERY
             }
@@ -212,7 +216,11 @@ async fn renew(shared: Arc<Shared>) {
                 return shared.lose();
             }
             Err(error) => {
-                tracing::warn!(%error, "the lease was not renewed; it is tried again");
+                failures += 1;
+                // Said once, not four times a second.
+                if failures == 1 {
+                    tracing::warn!(%error, "the lease was not renewed; it is tried again");
+                }
                 RENEW_RETRY
             }
         };

@@ -36,7 +36,7 @@ pub struct PlaceArguments {
   sunfire apply pay.yaml --config sunfire-data/config
 
 Documents that are not named stay as they are. All are validated together before the first is written. In etcd each is
-written only if nobody changed it meanwhile; up to 42 documents are one transaction, more are several, in their order:
+written only if nobody changed it meanwhile; 42 documents are one transaction, many more are several, in their order:
 applications first, removals last.")]
 pub struct ApplyArguments {
     /// YAML files, or folders of them
