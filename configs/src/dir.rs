@@ -188,6 +188,23 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_needs_no_document_but_one_that_is_nearly_another_is_a_warning() {
+        let monitor = |tenant: &str| MONITOR.replace("app: shop\n", &format!("tenant: {tenant}\n"));
+        let of = |tenant: &str| {
+            let (monitor, tenants) = (monitor(tenant), "kind: tenant\nname: trade\n");
+            let directory = directory(&[("a.yaml", &monitor), ("b.yaml", tenants)]);
+            let loaded = load_path(directory.path()).expect("good files");
+            brief(&loaded.warnings, directory.path())
+        };
+        assert_eq!(of("trade"), [""; 0]);
+        assert_eq!(of("search"), [""; 0]);
+        assert_eq!(
+            of("trad"),
+            ["a.yaml:2: the tenant `trad` has no document, so it has no limits (did you mean `trade`?)"]
+        );
+    }
+
+    #[test]
     fn a_path_that_is_not_there_is_told() {
         let diagnostics = load_path(Path::new("/nowhere/x.yaml")).expect_err("no file");
         assert_eq!((diagnostics.len(), diagnostics[0].line), (1, 0));

@@ -1,7 +1,8 @@
 //! The ConfigDB: what users ask for, as validated values.
 //!
-//! Owns the model of monitors and applications, the two languages that they are written in (YAML documents and MQL),
-//! and the telling of mistakes in them. It refuses to know how a monitor is run, where logs are, and what time it is.
+//! Owns the model of monitors, applications and tenants, the two languages that they are written in (YAML documents and
+//! MQL), and the telling of mistakes in them. It refuses to know how a monitor is run, where logs are, and what time it
+//! is.
 //! It leans on `logline` for the rules that cut fields out of records; everything that plans or counts leans on it.
 //!
 //! Everything is a function of the text given, except what reads files: `load_path` and `load_agent` once,
@@ -30,6 +31,7 @@ mod records;
 mod set;
 mod source;
 mod targets;
+pub mod tenant;
 mod texts;
 mod units;
 mod watched;
@@ -51,6 +53,7 @@ pub use watched::Poll;
 use app::App;
 use monitor::Monitor;
 use set::{Set, check_set};
+use tenant::Tenant;
 
 /// A document of the ConfigDB.
 #[derive(Debug, Clone)]
@@ -60,6 +63,8 @@ pub enum Document {
     Monitor(Monitor),
     /// Whose hosts.
     App(App),
+    /// Who pays.
+    Tenant(Tenant),
     /// How one process runs: its own file, not a part of the ConfigDB.
     Node(node::Node),
 }
@@ -70,6 +75,7 @@ impl Document {
         match self {
             Document::Monitor(_) => "monitor",
             Document::App(_) => "app",
+            Document::Tenant(_) => "tenant",
             Document::Node(node) => node.role(),
         }
     }
@@ -79,6 +85,7 @@ impl Document {
         match self {
             Document::Monitor(monitor) => &monitor.name,
             Document::App(app) => &app.name,
+            Document::Tenant(tenant) => &tenant.name,
             Document::Node(node) => node.name(),
         }
     }

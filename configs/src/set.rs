@@ -77,42 +77,52 @@ impl Set {
     }
 }
 
-/// What works and is probably not meant: monitors of applications that the set doesn't have, or without a log.
+/// What works and is probably not meant: monitors of applications that the set doesn't have, or without a log, and
+/// tenants that look like a slip of one that has a document.
 pub(crate) fn check_set<'d>(
     documents: impl Iterator<Item = (&'d Document, &'d Diagnostic)> + Clone,
 ) -> Vec<Diagnostic> {
-    let apps: Vec<&str> = documents
-        .clone()
-        .filter_map(|(document, _)| match document {
-            Document::App(app) => Some(app.name.as_str()),
-            Document::Monitor(_) | Document::Node(_) => None,
-        })
-        .collect();
+    let named = |kind: &str| -> Vec<&str> {
+        let documents = documents.clone().map(|(document, _)| document);
+        let of_kind = documents.filter(|document| document.kind() == kind);
+        of_kind.map(Document::name).collect()
+    };
+    let (apps, tenants) = (named("app"), named("tenant"));
     let mut warnings = Vec::new();
     for (document, place) in documents {
+        let mut warn = |message: String, hint: String| {
+            warnings.push(Diagnostic {
+                message,
+                hint: Some(hint),
+                ..place.clone()
+            });
+        };
+        let tenant = match document {
+            Document::Monitor(monitor) => monitor.tenant.as_deref(),
+            Document::App(app) => app.tenant.as_deref(),
+            Document::Tenant(_) | Document::Node(_) => None,
+        };
+        if let Some(tenant) = tenant.filter(|tenant| !tenants.contains(tenant))
+            && let Some(near) = nearest(tenant, tenants.iter().copied())
+        {
+            let message = format!("the tenant `{tenant}` has no document, so it has no limits");
+            warn(message, format!("did you mean `{near}`?"));
+        }
         let Document::Monitor(monitor) = document else { continue };
         if let Some(app) = monitor.app.as_deref().filter(|app| !apps.contains(app)) {
             let hint = match nearest(app, apps.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("add a document `kind: app` with `name: {app}`"),
             };
-            let message = format!(
-                "the monitor `{}` reads the app `{app}`, which is not here",
-                monitor.name
+            let name = &monitor.name;
+            warn(
+                format!("the monitor `{name}` reads the app `{app}`, which is not here"),
+                hint,
             );
-            warnings.push(Diagnostic {
-                message,
-                hint: Some(hint),
-                ..place.clone()
-            });
         }
         if monitor.log.is_none() {
             let message = format!("the monitor `{}` names no `log`, so it reads nothing", monitor.name);
-            warnings.push(Diagnostic {
-                message,
-                hint: Some("add a line `log: /…`".to_owned()),
-                ..place.clone()
-            });
+            warn(message, "add a line `log: /…`".to_owned());
         }
     }
     warnings

@@ -41,7 +41,7 @@ impl Targets {
     pub fn poll(&mut self, documents: &[Placed], root: &Path) -> Vec<AppHosts> {
         let apps = documents.iter().filter_map(|placed| match &placed.document {
             Document::App(app) => Some((placed, app)),
-            Document::Monitor(_) | Document::Node(_) => None,
+            Document::Monitor(_) | Document::Tenant(_) | Document::Node(_) => None,
         });
         let globbed: Vec<(&Placed, &App, Vec<Globbed>)> = apps
             .map(|(placed, app)| {

@@ -11,6 +11,7 @@ use map::plan::Plan;
 pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let mut monitors = 0;
     let mut apps = 0;
+    let mut tenants = 0;
     let mut nodes = 0;
     let mut mistakes = 0;
     for path in &arguments.paths {
@@ -32,6 +33,7 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
         for document in &loaded.documents {
             match document {
                 Document::App(_) => apps += 1,
+                Document::Tenant(_) => tenants += 1,
                 Document::Node(_) => nodes += 1,
                 Document::Monitor(monitor) => {
                     monitors += 1;
@@ -55,7 +57,7 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
             "{mistakes} mistakes; nothing of these files would be used"
         )));
     }
-    eprintln!("ok: {monitors} monitors, {apps} applications, {nodes} files of nodes");
+    eprintln!("ok: {monitors} monitors, {apps} applications, {tenants} tenants, {nodes} files of nodes");
     Ok(Exit::Complete)
 }
 
@@ -64,7 +66,7 @@ fn bare_labels(documents: &[Document]) -> Vec<String> {
     let apps = || {
         documents.iter().filter_map(|document| match document {
             Document::App(app) => Some(app),
-            Document::Monitor(_) | Document::Node(_) => None,
+            Document::Monitor(_) | Document::Tenant(_) | Document::Node(_) => None,
         })
     };
     let mut warnings = Vec::new();

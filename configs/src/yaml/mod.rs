@@ -17,6 +17,7 @@ mod raw_node;
 mod reading;
 mod role;
 pub(crate) mod schema;
+mod tenant;
 #[cfg(test)]
 mod tests;
 
@@ -149,6 +150,10 @@ fn document(node: &Node, reading: &mut Reading) -> Option<(Document, Range<usize
         Some("app") => {
             let raw = de::from_node(node, &mut reading.mistakes)?;
             Document::App(app::app(&raw, reading, start))
+        }
+        Some("tenant") => {
+            let raw = de::from_node(node, &mut reading.mistakes)?;
+            Document::Tenant(tenant::tenant(&raw, reading, &start))
         }
         Some(other) => {
             let mistake = Mistake::new(kind.span.clone(), format!("unknown kind `{other}`"));

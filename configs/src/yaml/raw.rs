@@ -20,6 +20,7 @@ use std::fmt;
 pub(super) enum RawDocument {
     Monitor(RawMonitor),
     App(RawApp),
+    Tenant(RawTenant),
     Agent(RawAgent),
     Map(RawMap),
     Reduce(RawReduce),
@@ -28,7 +29,7 @@ pub(super) enum RawDocument {
 }
 
 /// The kinds of documents.
-pub(super) const KINDS: [&str; 2] = ["monitor", "app"];
+pub(super) const KINDS: [&str; 3] = ["monitor", "app", "tenant"];
 
 /// The roles that have a file of their own.
 pub(super) const ROLES: [&str; 5] = ["agent", "map", "reduce", "brain", "console"];
@@ -290,6 +291,41 @@ pub(super) struct RawApp {
 #[schemars(inline)]
 pub(super) enum AppKind {
     App,
+}
+
+/// A tenant, and what its monitors may cost together. One that has no document has no limits.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["kind", "name"]))]
+pub(super) struct RawTenant {
+    /// Always `tenant`.
+    pub(super) kind: Field<TenantKind>,
+    /// Its name, unique in the ConfigDB, as monitors and applications have it in `tenant`.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
+    pub(super) name: Field<String>,
+    /// Budgets.
+    pub(super) limits: Field<RawTenantLimits>,
+}
+
+/// The kind of a tenant's document.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum TenantKind {
+    Tenant,
+}
+
+/// Budgets of a tenant.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawTenantLimits {
+    /// CPU time per second that all its monitors together may take on each Map: 500ms/s. Where they take more for three
+    /// periods in a row, the dearest of them are suspended there for a while, as few as are enough. Default: no limit.
+    #[schemars(regex(pattern = r"^\d+ ?(us|ms|s)/s$"))]
+    pub(super) cpu: Field<String>,
+    /// Bytes of log per second that each Map goes through for all of them: 1GiB/s, as `cpu`. Default: no limit.
+    #[schemars(regex(pattern = r"^\d+ ?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$"))]
+    pub(super) bytes: Field<String>,
 }
 
 /// A host of an application.

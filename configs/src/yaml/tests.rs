@@ -253,14 +253,52 @@ fn apps_are_read() {
 }
 
 #[test]
+fn tenants_are_read() {
+    let limits = |text: &str| match load_str("x.yaml", text).as_deref() {
+        Ok([Document::Tenant(tenant)]) => (tenant.limits.cpu_us_per_s, tenant.limits.bytes_per_s),
+        other => panic!("{other:?}"),
+    };
+    let text = "kind: tenant\nname: trade\nlimits: { cpu: 500ms/s, bytes: 1GiB/s }\n";
+    assert_eq!(limits(text), (Some(500_000), Some(1 << 30)));
+    assert_eq!(limits("kind: tenant\nname: trade\n"), (None, None));
+    assert_eq!(
+        limits("kind: tenant\nname: trade\nlimits: { cpu: 2s/s }\n"),
+        (Some(2_000_000), None)
+    );
+    check(
+        "kind: tenant\n",
+        &["1:1: kind: the tenant has no `name` (add a line `name: …`)"],
+    );
+    check(
+        "kind: tenant\nname: a/b\nlimits: { cpu: 500ms, bytes: 0B/s, groups: 5 }\nhosts: []\n",
+        &[
+            "2:7: a/b: `a/b` can't be a name (use letters, digits, `_`, `.` and `-`, beginning with a letter, a digit \
+             or `_`)",
+            "3:16: 500ms: `500ms` is not a share of CPU time (write a whole number and a unit: 500ms/s)",
+            "3:30: 0B/s: `0B/s` is not bytes per second (write a whole number and a unit: 1GiB/s)",
+            "3:36: groups: unknown key `groups` (known keys: cpu, bytes)",
+            "4:1: hosts: unknown key `hosts` (known keys: kind, name, limits)",
+        ],
+    );
+    check(
+        "kind: tenant\nname: t\n---\nkind: tenant\nname: t\n",
+        &["5:7: t: two tenants are named `t` (the first is at x.yaml:2:7; rename one of them)"],
+    );
+    check(
+        "kind: tennant\nname: t\n",
+        &["1:7: tennant: unknown kind `tennant` (did you mean `tenant`?)"],
+    );
+}
+
+#[test]
 fn keys_and_kinds_get_the_nearest_name() {
     check(
         "kind: monitr\nname: m\n",
         &["1:7: monitr: unknown kind `monitr` (did you mean `monitor`?)"],
     );
     check(
-        "kind: tenant\n",
-        &["1:7: tenant: unknown kind `tenant` (kinds: monitor, app)"],
+        "kind: dashboard\n",
+        &["1:7: dashboard: unknown kind `dashboard` (kinds: monitor, app, tenant)"],
     );
     check("knid: app\n", &["1:1: knid: unknown key `knid` (did you mean `kind`?)"]);
     let hint = "add a line `kind: monitor` or `kind: app`";
