@@ -17,13 +17,15 @@ use crate::topology::every_host;
 use configs::cost::Estimate;
 use configs::monitor::Monitor;
 use configs::{AppHosts, Diagnostic, Document, Documents, Placed, Poll, Targets, Wholeness};
-use map::protocol::{Definition, HostTarget};
+use map::protocol::{Definition, HostTarget, Tenant};
 use reduce::protocol::InventorySpan;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tenants::Tenants;
 
 mod tell;
+mod tenants;
 
 /// The inventory of all hosts, under a name that no application can have.
 pub(crate) const EVERY: &str = "*";
@@ -53,6 +55,8 @@ pub(crate) struct Known {
     /// Versions that answer for something within the horizon.
     pub(crate) tasks: Vec<KnownTask>,
     pub(crate) apps: Vec<AppState>,
+    /// Tenants that have a document.
+    pub(crate) tenants: Vec<Tenant>,
     pub(crate) mistakes: Vec<Mistake>,
     pub(crate) wholeness: Wholeness,
     /// By application, [`EVERY`] included.
@@ -70,6 +74,8 @@ pub(crate) struct KnownTask {
     pub(crate) path: Option<String>,
     /// The log as profiles of it are kept.
     pub(crate) log: Option<Log>,
+    /// Whose it is.
+    pub(crate) tenant: Option<Tenant>,
 }
 
 /// What a poll brought.
@@ -318,7 +324,8 @@ impl Keeper {
     }
 
     fn known(&mut self, apps: &[AppHosts], now_ns: i64) -> Known {
-        let tasks = self.known_tasks(now_ns);
+        let tenants = Tenants::of(self.directory.documents());
+        let tasks = self.known_tasks(now_ns, &tenants);
         let since_ns = now_ns - self.setup.horizon_ns;
         // Of those that no monitor reads as well: people may ask their logs.
         let read = tasks.iter().filter_map(|task| task.inventory.as_ref());
@@ -352,6 +359,7 @@ impl Keeper {
             monitors: self.monitor_states(&tasks),
             tasks,
             apps: app_states,
+            tenants: tenants.configured(),
             mistakes,
             wholeness: self.configdb.wholeness(),
             spans,
@@ -359,7 +367,7 @@ impl Keeper {
     }
 
     /// The leases of all monitors that stand, each with what it reads.
-    fn known_tasks(&mut self, now_ns: i64) -> Vec<KnownTask> {
+    fn known_tasks(&mut self, now_ns: i64, tenants: &Tenants) -> Vec<KnownTask> {
         let system = self
             .setup
             .system
@@ -386,16 +394,19 @@ impl Keeper {
         self.parsed.retain(|key, _| keys.contains(key));
         tasks
             .into_iter()
-            .map(|(key, lease)| self.known_task(key, lease))
+            .map(|(key, lease)| self.known_task(key, lease, tenants))
             .collect()
     }
 
-    fn known_task(&mut self, key: TaskKey, lease: Lease) -> KnownTask {
-        let (inventory, path, log) = match &lease.definition {
-            Definition::System => (Some(EVERY.to_owned()), Some(SYSTEM_PATH.to_owned()), None),
+    fn known_task(&mut self, key: TaskKey, lease: Lease, tenants: &Tenants) -> KnownTask {
+        let (inventory, path, log, tenant) = match &lease.definition {
+            Definition::System => (Some(EVERY.to_owned()), Some(SYSTEM_PATH.to_owned()), None, None),
             Definition::Yaml(text) => match self.parse(&key, text) {
-                Some(monitor) => (monitor.app.clone(), monitor.log.clone(), log_of(&monitor)),
-                None => (None, None, None),
+                Some(monitor) => {
+                    let (app, path) = (monitor.app.clone(), monitor.log.clone());
+                    (app, path, log_of(&monitor), tenants.of_monitor(&monitor))
+                }
+                None => (None, None, None, None),
             },
         };
         KnownTask {
@@ -404,6 +415,7 @@ impl Keeper {
             inventory,
             path,
             log,
+            tenant,
         }
     }
 
@@ -450,7 +462,7 @@ impl Keeper {
         let outputs = |monitor: &Monitor| monitor.select.iter().map(|output| output.name.clone()).collect();
         MonitorState {
             name: task.key.monitor.clone(),
-            tenant: monitor.and_then(|monitor| monitor.tenant.clone()),
+            tenant: task.tenant.as_ref().map(|tenant| tenant.name.clone()),
             app: monitor.and_then(|monitor| monitor.app.clone()).filter(|_| !is_system),
             log: task.path.clone().filter(|_| !is_system),
             version: task.key.version,

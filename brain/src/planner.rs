@@ -28,6 +28,7 @@ mod reduces;
 mod route;
 mod show;
 mod task;
+mod tenants;
 
 use reduces::ReduceLink;
 pub(crate) use route::{Route, Routed};

@@ -98,6 +98,9 @@ pub struct BrainState {
     pub monitors: Vec<MonitorState>,
     /// Every application, sorted by name.
     pub apps: Vec<AppState>,
+    /// Every tenant that has a document or a monitor, sorted by name.
+    #[serde(default)]
+    pub tenants: Vec<TenantState>,
     /// What is wrong with the configuration; the last good one stays in force.
     pub mistakes: Vec<Mistake>,
     /// Every node known.
@@ -111,7 +114,7 @@ pub struct BrainState {
 pub struct MonitorState {
     /// Its name.
     pub name: String,
-    /// Its tenant.
+    /// Its tenant: the one that it names, else its application's.
     pub tenant: Option<String>,
     /// Its application.
     pub app: Option<String>,
@@ -164,6 +167,25 @@ pub struct MonitorState {
     /// What is to be expected of it and keeps nothing from being answered.
     #[serde(default)]
     pub notices: Vec<String>,
+}
+
+/// A tenant, and what its monitors cost together.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TenantState {
+    /// Its name.
+    pub name: String,
+    /// Monitors that are its.
+    pub monitors: u64,
+    /// Microseconds of processor time a second that all Maps together take for them.
+    pub cpu_us_per_s: u64,
+    /// Bytes of log a second that all Maps together go through for them.
+    pub bytes_per_s: u64,
+    /// Microseconds of processor time a second that they may take on each Map, if that is limited.
+    pub cpu_limit_us_per_s: Option<u64>,
+    /// Bytes of log a second that each Map may go through for them, if that is limited.
+    pub bytes_limit_per_s: Option<u64>,
+    /// How many versions of its monitors are suspended for its cost, summed over Maps; their troubles say why.
+    pub suspended: u64,
 }
 
 /// An application and its hosts.

@@ -19,6 +19,7 @@ mod reread;
 mod schedule;
 mod service;
 mod source;
+mod tenant;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -303,9 +304,9 @@ impl Shared {
     }
 
     fn status(&self) -> MapStatus {
-        let (totals, monitors) = {
+        let (totals, monitors, tenants) = {
             let registry = self.registry();
-            (registry.totals(), registry.monitors_seen())
+            (registry.totals(), registry.monitors_seen(), registry.tenants_seen())
         };
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         MapStatus {
@@ -323,6 +324,7 @@ impl Shared {
             pull_us_sum: read(&self.counters.pull_us_sum),
             pull_us_max: read(&self.counters.pull_us_max),
             monitors,
+            tenants,
         }
     }
 }

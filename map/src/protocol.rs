@@ -32,6 +32,8 @@ pub const ROLE_REDUCE: &str = "reduce";
 pub const INPUTS_MAX: usize = 20_000;
 /// Most monitors that a status names: a screen full of them.
 pub const MONITORS_SEEN_MAX: usize = 64;
+/// Most tenants that a status names: as many as a large company has.
+pub const TENANTS_SEEN_MAX: usize = 256;
 /// Profiles that are kept of one input, the newest: more generations than a log's folder usually holds.
 pub const PROFILES_MAX: usize = 64;
 /// About the most bytes of a profile that is kept; real ones have some hundred. One that is larger is learned anew.
@@ -219,6 +221,20 @@ pub struct ShardTask {
     pub inputs: Vec<InputTarget>,
     /// Windows that start at or behind this are another version's.
     pub until_ns: Option<i64>,
+    /// Whose it is. The last one that any of its shards was installed with is in force.
+    #[serde(default)]
+    pub tenant: Option<Tenant>,
+}
+
+/// Whose a monitor is, and what all monitors of that tenant may cost together on each Map.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Its name.
+    pub name: String,
+    /// Microseconds of processor time a second, if limited.
+    pub cpu_us_per_s: Option<u64>,
+    /// Bytes of log a second, if limited.
+    pub bytes_per_s: Option<u64>,
 }
 
 /// What a Reduce may ask.
@@ -494,6 +510,22 @@ pub struct MapStatus {
     /// What monitors cost here, at most [`MONITORS_SEEN_MAX`]: those that are suspended, then the dearest.
     #[serde(default)]
     pub monitors: Vec<MonitorSeen>,
+    /// What tenants cost here, at most [`TENANTS_SEEN_MAX`]: those of which monitors are suspended, then the dearest.
+    #[serde(default)]
+    pub tenants: Vec<TenantSeen>,
+}
+
+/// What the monitors of a tenant cost on a Map together, by the last ten seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantSeen {
+    /// The tenant.
+    pub tenant: String,
+    /// Microseconds of processor time a second.
+    pub cpu_us_per_s: u64,
+    /// Bytes of log a second; what several monitors go through together counts for each of them.
+    pub bytes_per_s: u64,
+    /// Versions of monitors that are suspended for the tenant's cost.
+    pub suspended: u64,
 }
 
 /// What a version of a monitor costs on a Map, by its last window (of one that is longer, its last minute).

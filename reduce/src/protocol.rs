@@ -6,6 +6,7 @@
 use crate::overflow::Overflow;
 use map::protocol::{
     AgentSeen, BrowseQuestion, Browsed, Definition, HostTarget, KeptProfile, MapStatus, NotBrowsed, RecordsWanted,
+    Tenant,
 };
 use map::verdict::HostState;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,9 @@ pub struct MonitorTask {
     pub place: Place,
     /// How long after its end a window below 100 % is still worth repairing, and its pieces worth keeping.
     pub horizon_ns: i64,
+    /// Whose it is; no part of what is counted, so that it changes within a version.
+    #[serde(default)]
+    pub tenant: Option<Tenant>,
     /// What is known of the logs of its hosts, by host (F8): as much as fits into a message, the newest first. No
     /// reason by itself to install anything again.
     #[serde(default)]

@@ -17,6 +17,9 @@ const AGENTS_NAMED_MAX: usize = 8;
 #[derive(Deserialize)]
 struct Monitors {
     monitors: Vec<Monitor>,
+    /// An older console does not say it.
+    #[serde(default)]
+    tenants: Vec<Tenant>,
     mistakes: Vec<Mistake>,
 }
 
@@ -38,6 +41,17 @@ struct Monitor {
     overflow: Option<Overflow>,
     #[serde(default)]
     notices: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Tenant {
+    name: String,
+    monitors: u64,
+    cpu_us_per_s: u64,
+    bytes_per_s: u64,
+    cpu_limit_us_per_s: Option<u64>,
+    bytes_limit_per_s: Option<u64>,
+    suspended: u64,
 }
 
 #[derive(Deserialize)]
@@ -133,6 +147,7 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
         Err(error) => writeln!(out, "agents: not known: {}", error.message)?,
     }
     write_monitors(&monitors, &mut out)?;
+    write_tenants(&monitors.tenants, &mut out)?;
     Ok(if wrong.is_empty() {
         Exit::Complete
     } else {
@@ -294,21 +309,47 @@ fn owners(monitor: &Monitor) -> String {
     format!("{reduce} ← {}", shards.join(", "))
 }
 
-/// What Maps take for a monitor: processor time and bytes of log a second.
-fn cost(monitor: &Monitor) -> String {
-    let Monitor {
-        cpu_us_per_s: cpu_us,
-        bytes_per_s: bytes,
-        ..
-    } = monitor;
-    let tenth_mib = (u128::from(*bytes) * 10) >> 20;
-    format!(
-        "{}.{} ms/s, {}.{} MiB/s",
-        cpu_us / 1000,
-        cpu_us % 1000 / 100,
-        tenth_mib / 10,
-        tenth_mib % 10
-    )
+/// What Maps take for a monitor or a tenant: processor time and bytes of log a second.
+fn cost(cpu_us: u64, bytes: u64) -> String {
+    format!("{}, {}", cpu_text(cpu_us), bytes_text(bytes))
+}
+
+fn cpu_text(us: u64) -> String {
+    format!("{}.{} ms/s", us / 1000, us % 1000 / 100)
+}
+
+fn bytes_text(bytes: u64) -> String {
+    let tenth_mib = (u128::from(bytes) * 10) >> 20;
+    format!("{}.{} MiB/s", tenth_mib / 10, tenth_mib % 10)
+}
+
+/// What tenants cost on all Maps together, and may cost on each.
+fn write_tenants(tenants: &[Tenant], out: &mut impl Write) -> Result<(), Failure> {
+    if tenants.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let header = ["tenant", "monitors", "cost", "limit on each map", "suspended"];
+    let mut lines = vec![header.map(str::to_owned).to_vec()];
+    for tenant in tenants {
+        let cpu = tenant.cpu_limit_us_per_s.map(cpu_text);
+        let limits: Vec<String> = cpu
+            .into_iter()
+            .chain(tenant.bytes_limit_per_s.map(bytes_text))
+            .collect();
+        lines.push(vec![
+            tenant.name.clone(),
+            tenant.monitors.to_string(),
+            cost(tenant.cpu_us_per_s, tenant.bytes_per_s),
+            if limits.is_empty() {
+                "none".to_owned()
+            } else {
+                limits.join(", ")
+            },
+            tenant.suspended.to_string(),
+        ]);
+    }
+    Ok(write_table(&lines, out)?)
 }
 
 fn write_monitors(monitors: &Monitors, out: &mut impl Write) -> Result<(), Failure> {
@@ -331,7 +372,7 @@ fn write_monitors(monitors: &Monitors, out: &mut impl Write) -> Result<(), Failu
             format!("{} ms", monitor.window_ms),
             monitor.hosts_expected.to_string(),
             owners(monitor),
-            cost(monitor),
+            cost(monitor.cpu_us_per_s, monitor.bytes_per_s),
             monitor.newest.clone().unwrap_or_else(|| "none yet".to_owned()),
             monitor.below.to_string(),
         ]);

@@ -25,6 +25,7 @@ impl Planner {
             epoch: self.epoch,
             monitors: known.monitors.iter().map(|monitor| self.monitor(monitor)).collect(),
             apps: known.apps.clone(),
+            tenants: self.tenants(),
             mistakes: known.mistakes.clone(),
             nodes: self.nodes(),
             events: self.events.list(),

@@ -252,6 +252,7 @@ fn desired(
             maps: setup.maps.clone(),
         },
         horizon_ns: setup.horizon_ns,
+        tenant: task.known.tenant.clone(),
         // They are added when it is told: a new one is no reason to tell it again.
         profiles: Vec::new(),
     };

@@ -7,7 +7,7 @@ use brain::windows::WindowStore;
 use lika::node::{Call, Client, Dialling, Handler, Refusal, Server, ServerBuilder, Settings};
 use lika::seam::{BoxedFuture, Clock, MemoryNetwork, Randomness, WallNs};
 use lika::wire::{Identity, Token};
-use map::protocol::{MapStatus, MonitorSeen};
+use map::protocol::{MapStatus, MonitorSeen, TenantSeen};
 use map::verdict::HostState;
 use reduce::point::WindowState;
 use reduce::protocol::{
@@ -43,7 +43,7 @@ fn map_node() -> MapNode {
 }
 
 /// Its Map as a Reduce finds it.
-fn map_seen(costs: &[MonitorSeen]) -> MapSeen {
+fn map_seen(costs: &[MonitorSeen], tenants: &[TenantSeen]) -> MapSeen {
     MapSeen {
         map: map_node().node,
         life: NodeLife::Live,
@@ -51,6 +51,7 @@ fn map_seen(costs: &[MonitorSeen]) -> MapSeen {
         why: None,
         status: Some(MapStatus {
             monitors: costs.to_vec(),
+            tenants: tenants.to_vec(),
             ..MapStatus::default()
         }),
     }
@@ -74,6 +75,8 @@ pub struct Told {
     pub news: BTreeMap<u64, LearnedProfile>,
     /// What its Map says of what monitors cost, if that is asked.
     pub costs: Vec<MonitorSeen>,
+    /// The same, of tenants.
+    pub tenants: Vec<TenantSeen>,
 }
 
 #[derive(Clone)]
@@ -162,7 +165,7 @@ impl Handler<ReduceProtocol> for Reduce {
                         ticket: told.news.last_key_value().map_or(0, |(ticket, _)| *ticket),
                         learned: told.news.values().cloned().collect(),
                     },
-                    maps: vec![map_seen(&told.costs)],
+                    maps: vec![map_seen(&told.costs, &told.tenants)],
                 })
             }
         })

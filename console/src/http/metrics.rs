@@ -200,6 +200,17 @@ fn show_state(page: &mut Page, state: &BrainState) {
             );
         }
     }
+    for tenant in &state.tenants {
+        let labels = [("tenant", tenant.name.as_str())];
+        let figures = [
+            ("sunfire_tenant_cpu_microseconds_per_second", tenant.cpu_us_per_s),
+            ("sunfire_tenant_log_bytes_per_second", tenant.bytes_per_s),
+            ("sunfire_tenant_monitors_suspended", tenant.suspended),
+        ];
+        for (name, figure) in figures {
+            page.add(name, "gauge", &labels, figure);
+        }
+    }
     for node in &state.nodes {
         let labels = [("node", node.node.node.as_str()), ("role", node.role.as_str())];
         page.add("sunfire_node_up", "gauge", &labels, u64::from(node.trouble.is_none()));

@@ -4,7 +4,9 @@ use super::app::Site;
 use super::reply::{Refusal, respond, success};
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use brain::protocol::{AppState, BrainAnswer, BrainRequest, BrainState, Event, Mistake, MonitorState, NodeState};
+use brain::protocol::{
+    AppState, BrainAnswer, BrainRequest, BrainState, Event, Mistake, MonitorState, NodeState, TenantState,
+};
 use map::verdict::HostState;
 use reduce::overflow::Overflow;
 use reduce::point::rfc3339;
@@ -54,6 +56,7 @@ pub(super) async fn ask_store(site: &Site) -> Result<store::StoreStatus, String>
 #[derive(Serialize)]
 struct MonitorsBody {
     monitors: Vec<MonitorBody>,
+    tenants: Vec<TenantState>,
     mistakes: Vec<MistakeBody>,
 }
 
@@ -292,6 +295,7 @@ pub(super) async fn monitors(site: Data<Site>) -> HttpResponse {
     respond(ask(&site).await.map(|state| {
         success(MonitorsBody {
             monitors: state.monitors.into_iter().map(MonitorBody::from).collect(),
+            tenants: state.tenants,
             mistakes: state.mistakes.into_iter().map(MistakeBody::from).collect(),
         })
     }))

@@ -200,7 +200,7 @@ impl SourceActor {
         self.turn += 1;
         let turn = self.turn;
         let (node, link, health) = (Arc::clone(&self.node), Arc::clone(&self.link), self.health);
-        let tenant = self.tenant();
+        let tenant = self.node.registry().tenant_of(&self.shared);
         let due = async move {
             if !wait.is_zero() {
                 node.config.clock.sleep(wait).await;
@@ -208,15 +208,6 @@ impl SourceActor {
             permits(&node, &link, health, &tenant).await
         };
         context.pipe(due, move |permits| Pull { turn, permits });
-    }
-
-    /// Whose turn a pull takes: of several tenants that read one log, always the same one's.
-    fn tenant(&self) -> String {
-        let tenants = self
-            .told
-            .values()
-            .filter_map(|told| told.subscription.monitor.tenant.as_deref());
-        tenants.min().unwrap_or_default().to_owned()
     }
 
     /// How long to wait after a pull.

@@ -7,8 +7,8 @@
 use crate::input::Usage;
 use configs::monitor::Limits;
 
-/// Periods in a row over a limit that suspend a monitor.
-const STRIKES: u32 = 3;
+/// Periods in a row over a limit that suspend somebody.
+pub(super) const STRIKES: u32 = 3;
 /// A period is a window, within these bounds: pulls come about once a second, and an hour's windows must not let a
 /// monitor harm others for three hours.
 const PERIOD_NS_MIN: u64 = 1_000_000_000;
@@ -41,7 +41,14 @@ enum Standing {
     /// Since then it is counted.
     Counted { since_ns: u64 },
     /// Until then it is not.
-    Suspended { until_ns: u64 },
+    Suspended { until_ns: u64, cause: Cause },
+}
+
+/// Whose limit a monitor is suspended for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Own,
+    Tenant,
 }
 
 /// A monitor's budget on this node. All times are of one monotonic clock.
@@ -103,7 +110,7 @@ impl Budget {
             (self.used, self.began_ns) = (Usage::default(), now_ns);
         }
         match self.standing {
-            Standing::Suspended { until_ns } if now_ns >= until_ns => {
+            Standing::Suspended { until_ns, .. } if now_ns >= until_ns => {
                 self.standing = Standing::Counted { since_ns: now_ns };
                 (self.strikes, self.used, self.began_ns) = (0, Usage::default(), now_ns);
                 Some(Ruling::Resume)
@@ -125,23 +132,54 @@ impl Budget {
         if self.strikes < STRIKES {
             return None;
         }
-        Some(Ruling::Suspend(self.suspend(now_ns, &excess)))
+        Some(self.suspend(Cause::Own, now_ns, &format!("suspended for its cost: {excess}")))
     }
 
-    /// Suspends it for what was more than it may be; why, for people.
-    pub(super) fn suspend(&mut self, now_ns: u64, excess: &str) -> String {
+    /// Suspends it for what its windows hold, for people.
+    pub(super) fn suspend_for_memory(&mut self, now_ns: u64, excess: &str) -> Ruling {
+        self.suspend(Cause::Own, now_ns, &format!("suspended for its cost: {excess}"))
+    }
+
+    fn suspend(&mut self, cause: Cause, now_ns: u64, why: &str) -> Ruling {
         self.suspensions = self.suspensions.saturating_add(1);
         let cooldown_ns = self.cooldown_ns();
         self.standing = Standing::Suspended {
             until_ns: now_ns.saturating_add(cooldown_ns),
+            cause,
         };
         let minutes = cooldown_ns / 60_000_000_000;
-        format!("suspended for its cost: {excess}; it is tried again after {minutes} min")
+        Ruling::Suspend(format!("{why}; it is tried again after {minutes} min"))
     }
 
-    /// Whether it is counted.
+    /// Suspends it for what its tenant's monitors cost together.
+    pub(super) fn suspend_for_tenant(&mut self, now_ns: u64, why: &str) -> Ruling {
+        self.suspend(Cause::Tenant, now_ns, why)
+    }
+
+    /// Has it tried again at the next look at the clock, and as if it had never been suspended, if it is suspended for its tenant: that may
+    /// cost something else now, or it is another one.
+    pub(super) fn forgive_tenant(&mut self) {
+        if let Standing::Suspended {
+            until_ns,
+            cause: Cause::Tenant,
+        } = &mut self.standing
+        {
+            *until_ns = 0;
+            self.suspensions = 0;
+        }
+    }
+
+    /// Whether it is not suspended.
     pub(super) fn is_counted(&self) -> bool {
         matches!(self.standing, Standing::Counted { .. })
+    }
+
+    /// Whether it is suspended for its tenant.
+    pub(super) fn is_suspended_for_tenant(&self) -> bool {
+        let Standing::Suspended { cause, .. } = self.standing else {
+            return false;
+        };
+        cause == Cause::Tenant
     }
 
     /// How long the suspension after so many lasts.
@@ -153,26 +191,34 @@ impl Budget {
     /// What of the last period was more than it may be, for people.
     fn excess(&self) -> Option<String> {
         let Rate { cpu_us, bytes } = self.rate;
-        let ms = |us: u64| format!("{}.{}", us / 1000, us % 1000 / 100);
-        let mib = |bytes: u64| format!("{}.{}", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20);
         let cpu = self.cpu_us_max.filter(|max| cpu_us > *max);
         let cpu = cpu.map(|max| {
             format!(
                 "it took {} ms of CPU a second here, its limit is {}",
-                ms(cpu_us),
-                ms(max)
+                ms_text(cpu_us),
+                ms_text(max)
             )
         });
         let read = self.bytes_max.filter(|max| bytes > *max);
         let read = read.map(|max| {
             format!(
                 "it read {} MiB of log a second here, its limit is {}",
-                mib(bytes),
-                mib(max)
+                mib_text(bytes),
+                mib_text(max)
             )
         });
         cpu.or(read)
     }
+}
+
+/// Microseconds as milliseconds with one digit behind the point.
+pub(super) fn ms_text(us: u64) -> String {
+    format!("{}.{}", us / 1000, us % 1000 / 100)
+}
+
+/// Bytes as MiB with one digit behind the point.
+pub(super) fn mib_text(bytes: u64) -> String {
+    format!("{}.{}", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20)
 }
 
 #[cfg(test)]
@@ -275,6 +321,50 @@ mod tests {
         case.run(15, 80, 1);
         case.run(301, 0, 0);
         assert_eq!(case.rulings[4..], [(1545, true), (1845, false)]);
+    }
+
+    #[test]
+    fn suspended_for_its_tenant_it_waits_as_for_its_own_limit() {
+        let mut case = Case::new();
+        let suspend = |case: &mut Case| {
+            let ruling = case.budget.suspend_for_tenant(case.now_ns, "for another");
+            let Ruling::Suspend(why) = ruling else {
+                unreachable!("it suspends")
+            };
+            why
+        };
+        case.run(10, 10, 1);
+        assert_eq!(suspend(&mut case), "for another; it is tried again after 5 min");
+        assert!(!case.budget.is_counted() && case.budget.is_suspended_for_tenant());
+        case.run(300, 0, 0);
+        assert_eq!(case.rulings, [(310, false)]);
+        // Soon again: for twice as long. Its own limit doubles the same.
+        assert_eq!(suspend(&mut case), "for another; it is tried again after 10 min");
+        case.run(600, 0, 0);
+        case.run(15, 80, 1);
+        assert_eq!(case.rulings[1..], [(910, false), (925, true)]);
+        assert!(case.why.ends_with("it is tried again after 20 min"), "{}", case.why);
+        assert!(!case.budget.is_suspended_for_tenant());
+        // That is its own: other limits of its tenant do not end it.
+        case.budget.forgive_tenant();
+        case.run(1, 0, 0);
+        assert!(!case.budget.is_counted());
+    }
+
+    #[test]
+    fn other_limits_of_its_tenant_let_it_begin_anew() {
+        let mut case = Case::new();
+        for _ in 0..3 {
+            case.budget.suspend_for_tenant(case.now_ns, "for another");
+            case.budget.forgive_tenant();
+            case.run(1, 10, 1);
+        }
+        assert_eq!(case.rulings, [(1, false), (2, false), (3, false)]);
+        let again = case.budget.suspend_for_tenant(case.now_ns, "for another");
+        assert_eq!(
+            again,
+            Ruling::Suspend("for another; it is tried again after 5 min".to_owned())
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod suspending;
 use super::budget::Budget;
 use super::outbox::{HandedOut, Outbox};
 use super::source::{SourceKey, SourceShared, Wanted};
+use super::tenant::TenantBudget;
 use super::verdicts::{self, Missing};
 use crate::definition::Compiled;
 use crate::input::{InputKey, Subscription};
@@ -61,6 +62,8 @@ struct TaskEntry {
     definition: Definition,
     compiled: Compiled,
     until_ns: Option<i64>,
+    /// Name of its tenant.
+    tenant: Option<String>,
     hosts: BTreeMap<String, HostPlace>,
     outbox: Outbox,
     /// The newest [`CollectRequest`]; older ones end empty.
@@ -199,6 +202,8 @@ pub(super) struct Registry {
     incarnations: u64,
     /// What each version of a monitor may cost here, and does.
     budgets: BTreeMap<(String, u64), Budget>,
+    /// What each tenant's monitors may cost here together, and do.
+    tenants: BTreeMap<String, TenantBudget>,
     /// Suspensions so far.
     suspensions: u64,
 }
@@ -270,11 +275,13 @@ impl Registry {
             outbox: Outbox::new(compiled.plan.window_ns, ticket_base),
             compiled,
             until_ns: task.until_ns,
+            tenant: None,
             hosts: BTreeMap::new(),
             collector: 0,
             news: Arc::new(Notify::new()),
         });
         (entry.epoch, entry.until_ns) = (task.epoch, task.until_ns);
+        self.give_tenant(&id, task.tenant.as_ref());
         self.replace_hosts(&id, places);
         Ok(())
     }
@@ -399,6 +406,7 @@ impl Registry {
         if !self.tasks.keys().any(is_same) {
             self.budgets.remove(&(id.monitor.clone(), id.version));
         }
+        self.forget_tenants();
     }
 
     /// Begins to collect: takes the acknowledgement, and makes older requests end. Gives the request's number, and what
@@ -559,6 +567,13 @@ impl Registry {
                 least >> 20
             )
         })
+    }
+
+    /// Whose turns the pulls of a source take: of several tenants that want it, always the first's by name.
+    pub(super) fn tenant_of(&self, source: &SourceShared) -> String {
+        let wanted = source.wanted();
+        let tenants = wanted.keys().filter_map(|id| self.tasks.get(id)?.tenant.as_deref());
+        tenants.min().unwrap_or_default().to_owned()
     }
 
     /// Sources that changed since this was last asked.

@@ -252,6 +252,7 @@ fn task(monitor: &str, log: &str, hosts: &[(&str, &str)]) -> ShardTask {
         definition: yaml(monitor, log),
         inputs: hosts.iter().map(|(host, address)| input(host, address)).collect(),
         until_ns: None,
+        tenant: None,
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn task(spans: &[(i64, &[&str])]) -> MonitorTask {
             maps: Vec::new(),
         },
         horizon_ns: DAY_NS,
+        tenant: None,
         profiles: Vec::new(),
     }
 }

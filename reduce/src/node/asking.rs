@@ -207,6 +207,7 @@ impl Owner {
             definition: task.definition.clone(),
             inputs: inputs.collect(),
             until_ns: task.until_ns,
+            tenant: task.tenant.clone(),
         }));
         let (client, serial) = (shard.link.client.clone(), shard.serial);
         let call = async move { client.call(&request, CALL_PATIENCE).await };

@@ -342,6 +342,7 @@ fn task(epoch: u64, hosts: &[&str]) -> MonitorTask {
             maps: vec![map_node("map-1", "map:1")],
         },
         horizon_ns: 86_400 * SECOND_NS,
+        tenant: None,
         profiles: Vec::new(),
     }
 }

@@ -377,6 +377,11 @@ async fn the_brain_is_asked_how_everything_stands() {
     });
     assert_eq!(*first, expected);
     assert_eq!(monitors["data"]["mistakes"][0]["line"], 3);
+    let tenant = json!({
+        "name": "trade", "monitors": 2, "cpu_us_per_s": 620_000, "bytes_per_s": 1_048_576,
+        "cpu_limit_us_per_s": 500_000, "bytes_limit_per_s": null, "suspended": 1,
+    });
+    assert_eq!(monitors["data"]["tenants"], json!([tenant]));
     let cluster = get(&scene.console, "/api/v1/cluster").await.json();
     let host = json!({"host": "h1", "address": "10.0.0.2:7801", "labels": {"zone": "a"}});
     assert_eq!(

@@ -2,6 +2,7 @@
 
 use brain::protocol::{
     AppState, BrainAnswer, BrainProtocol, BrainRequest, BrainState, Event, Mistake, MonitorState, NodeState,
+    TenantState,
 };
 use lika::node::{Call, Handler, Refusal};
 use map::verdict::HostState;
@@ -92,6 +93,15 @@ pub(super) fn brain_state() -> BrainState {
             name: "shop".to_owned(),
             inventory_version: 7,
             hosts: vec![("h1".to_owned(), "10.0.0.2:7801".to_owned(), labels)],
+        }],
+        tenants: vec![TenantState {
+            name: "trade".to_owned(),
+            monitors: 2,
+            cpu_us_per_s: 620_000,
+            bytes_per_s: 1 << 20,
+            cpu_limit_us_per_s: Some(500_000),
+            bytes_limit_per_s: None,
+            suspended: 1,
         }],
         mistakes: vec![Mistake {
             file: "broken.yaml".to_owned(),

@@ -7,18 +7,16 @@
 use super::{HostPlace, Missing, Registry, TaskEntry, claim_key};
 use crate::input::{Suspension, Usage};
 use crate::node::budget::{Budget, Ruling};
+use crate::node::tenant::{Chosen, Key, TenantBudget};
 use crate::node::verdicts;
-use crate::protocol::{MONITORS_SEEN_MAX, MonitorSeen, TaskId};
+use crate::protocol::{MONITORS_SEEN_MAX, MonitorSeen, TENANTS_SEEN_MAX, TaskId, Tenant, TenantSeen};
 use crate::verdict::{HostState, Stage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Suspensions of a host that are remembered: a reader that begins anew some minutes back passes over them. What is
 /// forgotten would be counted, as if it had been ordered.
 const KEPT_MAX: usize = 8;
-
-/// A monitor and its version.
-type BudgetKey = (String, u64);
 
 /// Stretches of time that are not counted of one host.
 #[derive(Debug, Clone, Default)]
@@ -114,9 +112,65 @@ impl Registry {
         for (id, used) in usage {
             let Some(task) = self.tasks.get(id) else { continue };
             let new = || Budget::new(&task.compiled.monitor.limits, task.compiled.plan.window_ns, now_ns);
-            let budget = self.budgets.entry((id.monitor.clone(), id.version)).or_insert_with(new);
-            budget.charge(used.spread(elapsed_ns));
+            let key = (id.monitor.clone(), id.version);
+            let budget = self.budgets.entry(key.clone()).or_insert_with(new);
+            let used = used.spread(elapsed_ns);
+            budget.charge(used);
+            // One that is suspended still reads what lies before; that is no reason to suspend another one, too.
+            let tenant = task.tenant.as_ref().filter(|_| budget.is_counted());
+            if let Some(tenant) = tenant.and_then(|name| self.tenants.get_mut(name)) {
+                tenant.charge(key, used);
+            }
         }
+    }
+
+    /// Says whose a shard is. Other limits, or another tenant, let monitors begin anew that were suspended for it.
+    pub(super) fn give_tenant(&mut self, id: &TaskId, tenant: Option<&Tenant>) {
+        let name = tenant.map(|tenant| tenant.name.clone());
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let is_moved = task.tenant != name;
+        task.tenant = name;
+        let is_changed = tenant.is_some_and(|tenant| {
+            let new = || TenantBudget::new(tenant.clone());
+            self.tenants
+                .entry(tenant.name.clone())
+                .or_insert_with(new)
+                .change(tenant)
+        });
+        let is_of_it = |task: &TaskEntry| task.tenant.as_ref() == tenant.map(|tenant| &tenant.name);
+        let forgiven = self.tasks.iter().filter(|(one, task)| {
+            let is_this = (&one.monitor, one.version) == (&id.monitor, id.version);
+            (is_moved && is_this) || (is_changed && is_of_it(task))
+        });
+        for (one, _) in forgiven {
+            if let Some(budget) = self.budgets.get_mut(&(one.monitor.clone(), one.version)) {
+                budget.forgive_tenant();
+            }
+        }
+        if is_moved {
+            self.forget_tenants();
+        }
+    }
+
+    /// Forgets tenants of whom nothing is counted any more.
+    pub(super) fn forget_tenants(&mut self) {
+        let named: BTreeSet<&String> = self.tasks.values().filter_map(|task| task.tenant.as_ref()).collect();
+        self.tenants.retain(|name, _| named.contains(name));
+    }
+
+    /// Judges what tenants cost.
+    fn judge_tenants(&mut self, now_ns: u64) -> Vec<(Key, Ruling)> {
+        let budgets = &mut self.budgets;
+        let mut rulings = Vec::new();
+        for tenant in self.tenants.values_mut() {
+            let is_counted = |key: &Key| budgets.get(key).is_some_and(Budget::is_counted);
+            for Chosen { key, why } in tenant.judge(now_ns, is_counted) {
+                if let Some(budget) = budgets.get_mut(&key) {
+                    rulings.push((key, budget.suspend_for_tenant(now_ns, &why)));
+                }
+            }
+        }
+        rulings
     }
 
     /// Judges all budgets: suspends who costs too much, and has those counted again whose time has come. `now_ns` is
@@ -126,7 +180,9 @@ impl Registry {
             let ruling = budget.judge(now_ns)?;
             Some((key.clone(), ruling))
         });
-        for (key, ruling) in judged.collect::<Vec<_>>() {
+        let mut rulings: Vec<(Key, Ruling)> = judged.collect();
+        rulings.extend(self.judge_tenants(now_ns));
+        for (key, ruling) in rulings {
             match ruling {
                 Ruling::Suspend(why) => self.suspend_all(&key, wall_ns, &why),
                 Ruling::Resume => {
@@ -141,7 +197,7 @@ impl Registry {
     /// Suspends those whose windows hold most, as few as needed, if all together hold more than this. What suspended
     /// ones still hold does not count: it grows no more.
     pub(in crate::node) fn judge_memory(&mut self, bytes_max: usize, now_ns: u64, wall_ns: i64) {
-        let mut held: BTreeMap<BudgetKey, usize> = BTreeMap::new();
+        let mut held: BTreeMap<Key, usize> = BTreeMap::new();
         for source in self.sources.values() {
             for (id, bytes) in &*source.held() {
                 *held.entry((id.monitor.clone(), id.version)).or_default() += bytes;
@@ -152,7 +208,7 @@ impl Registry {
         if all <= bytes_max {
             return;
         }
-        let mut largest: Vec<(BudgetKey, usize)> = held.into_iter().collect();
+        let mut largest: Vec<(Key, usize)> = held.into_iter().collect();
         largest.sort_by_cached_key(|(key, bytes)| (std::cmp::Reverse(*bytes), key.clone()));
         for (key, bytes) in largest {
             if all <= bytes_max {
@@ -167,19 +223,20 @@ impl Registry {
                 all >> 20,
                 bytes_max >> 20
             );
-            let why = budget.suspend(now_ns, &excess);
-            self.suspend_all(&key, wall_ns, &why);
+            if let Ruling::Suspend(why) = budget.suspend_for_memory(now_ns, &excess) {
+                self.suspend_all(&key, wall_ns, &why);
+            }
             all -= bytes;
         }
     }
 
     /// The shards of a version of a monitor.
-    fn shards_of(&self, (monitor, version): &BudgetKey) -> Vec<TaskId> {
+    fn shards_of(&self, (monitor, version): &Key) -> Vec<TaskId> {
         let is_of_it = |id: &&TaskId| id.monitor == *monitor && id.version == *version;
         self.tasks.keys().filter(is_of_it).cloned().collect()
     }
 
-    fn suspend_all(&mut self, key: &BudgetKey, wall_ns: i64, why: &str) {
+    fn suspend_all(&mut self, key: &Key, wall_ns: i64, why: &str) {
         let (monitor, version) = key;
         tracing::warn!(%monitor, version, "{why}");
         self.suspensions += 1;
@@ -293,6 +350,29 @@ impl Registry {
                 .then_with(|| one.monitor.cmp(&other.monitor))
         });
         seen.truncate(MONITORS_SEEN_MAX);
+        seen
+    }
+
+    /// What tenants cost here: those of which monitors are suspended first, then the dearest.
+    pub(in crate::node) fn tenants_seen(&self) -> Vec<TenantSeen> {
+        let mut suspended: BTreeMap<&String, BTreeSet<(&String, u64)>> = BTreeMap::new();
+        for (id, task) in &self.tasks {
+            let budget = self.budgets.get(&(id.monitor.clone(), id.version));
+            if let Some(tenant) = &task.tenant
+                && budget.is_some_and(Budget::is_suspended_for_tenant)
+            {
+                suspended.entry(tenant).or_default().insert((&id.monitor, id.version));
+            }
+        }
+        let seen = |(name, tenant): (&String, &TenantBudget)| TenantSeen {
+            tenant: name.clone(),
+            cpu_us_per_s: tenant.rate().cpu_us,
+            bytes_per_s: tenant.rate().bytes,
+            suspended: suspended.get(name).map_or(0, |versions| versions.len() as u64),
+        };
+        let mut seen: Vec<TenantSeen> = self.tenants.iter().map(seen).collect();
+        seen.sort_by_key(|one| std::cmp::Reverse((one.suspended, one.cpu_us_per_s)));
+        seen.truncate(TENANTS_SEEN_MAX);
         seen
     }
 }

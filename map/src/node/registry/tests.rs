@@ -36,6 +36,7 @@ fn install(registry: &mut Registry, shard: u32, epoch: u64, hosts: &[(&str, &str
         definition,
         inputs: hosts.iter().map(|(host, address)| target(host, address)).collect(),
         until_ns: None,
+        tenant: None,
     };
     registry.install(task, compiled, (3, 1))
 }

@@ -1,7 +1,7 @@
 //! Tickets, sharing, changes in place, failures and limits, with sources that do as they are told.
 
 use super::*;
-use crate::protocol::RereadRequest;
+use crate::protocol::{RereadRequest, Tenant};
 use std::cell::Cell as Shared;
 
 #[test]
@@ -533,6 +533,97 @@ fn who_holds_most_of_a_full_map_is_suspended_and_others_are_not() {
             let heard = scene.until(&id(monitor), is_later).await;
             assert_eq!(heard.detail(HostState::OverBudget), None, "{monitor}");
         }
+        scene.stop().await;
+    });
+}
+
+/// A monitor of a tenant that may take so many milliseconds of CPU a second.
+fn of_tenant(monitor: &str, log: &str, tenant: &str, cpu_ms: u64) -> ShardTask {
+    ShardTask {
+        tenant: Some(Tenant {
+            name: tenant.to_owned(),
+            cpu_us_per_s: Some(cpu_ms * 1000),
+            bytes_per_s: None,
+        }),
+        ..task(monitor, log, &[("h1", "a:1")])
+    }
+}
+
+/// The dearest of a tenant is suspended for all of them, its neighbours and other tenants are counted on without a
+/// hole, and a higher limit lets it begin anew at once, as the same version.
+#[test]
+fn a_tenant_that_costs_too_much_loses_its_dearest_monitor_and_nobody_else_does() {
+    run(async {
+        let scene = Scene::new(Limits::default()).await;
+        let cost = |id: &TaskId| match id.monitor.as_str() {
+            "trade_dear" => 320,
+            "trade_less" => 240,
+            "search" => 400,
+            _ => 60,
+        };
+        play("/scripted/a", move |subscriptions, now_ns| {
+            costly(subscriptions, now_ns, cost)
+        });
+        for (monitor, tenant, cpu_ms) in [
+            ("trade_dear", "trade", 500),
+            ("trade_less", "trade", 500),
+            ("trade_thin", "trade", 500),
+            ("search", "search", 500),
+        ] {
+            scene.install(of_tenant(monitor, "/scripted/a", tenant, cpu_ms)).await;
+        }
+        let is_suspended = |heard: &Heard| heard.detail(HostState::OverBudget).is_some();
+        let heard = scene.until(&id("trade_dear"), is_suspended).await;
+        let why = heard.detail(HostState::OverBudget).expect("it is there");
+        // It is pulled once more for each that is installed, so that the first period is dearer.
+        let begun = "suspended for the cost of its tenant `trade`: its monitors took ";
+        let ended = " ms of CPU a second here, its limit is 500.0; it is tried again after 5 min";
+        assert!(why.starts_with(begun) && why.ends_with(ended), "{why}");
+        let runs = &heard.verdicts["h1"];
+        let run = runs.iter().find(|run| run.state == HostState::OverBudget);
+        let run = run.expect("it is there").clone();
+        assert_eq!(run.stage, Stage::Settled);
+        let before = runs.iter().filter(|before| before.to_ns <= run.from_ns);
+        assert!(before.clone().all(|before| before.state == HostState::Ok), "{runs:?}");
+        assert_eq!(before.last().map(|last| last.to_ns), Some(run.from_ns));
+        let later_ns = run.from_ns + 120 * SECOND;
+        for other in ["trade_less", "trade_thin", "search"] {
+            let is_counted = |heard: &Heard| heard.state("h1", later_ns) == Some(HostState::Ok);
+            let heard = scene.until(&id(other), is_counted).await;
+            assert!(
+                heard.verdicts["h1"].iter().all(|run| run.state == HostState::Ok),
+                "{other}: {:?}",
+                heard.verdicts
+            );
+        }
+        let status = scene.node.status();
+        let tenants: Vec<_> = status
+            .tenants
+            .iter()
+            .map(|seen| (&*seen.tenant, seen.suspended))
+            .collect();
+        assert_eq!(tenants, [("trade", 1), ("search", 0)]);
+        assert_eq!(
+            (
+                status.monitors[0].monitor.as_str(),
+                status.monitors[0].suspended.as_deref()
+            ),
+            ("trade_dear", Some(why))
+        );
+        // A higher limit, told by the shard of another of its monitors.
+        let changed_ns = scene.now_ns();
+        scene
+            .install(of_tenant("trade_thin", "/scripted/a", "trade", 700))
+            .await;
+        let healed_ns = changed_ns + 10 * SECOND;
+        let is_counted = |heard: &Heard| heard.state("h1", healed_ns) == Some(HostState::Ok);
+        let heard = scene.until(&id("trade_dear"), is_counted).await;
+        let left_out = heard.verdicts["h1"]
+            .iter()
+            .find(|run| run.state == HostState::OverBudget);
+        let left_out = left_out.expect("it is kept");
+        assert!(left_out.to_ns <= changed_ns + 4 * SECOND, "{left_out:?} {changed_ns}");
+        assert_eq!(scene.node.status().tenants[0].suspended, 0);
         scene.stop().await;
     });
 }
