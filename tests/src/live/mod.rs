@@ -4,5 +4,6 @@
 pub mod api;
 pub mod fleet;
 pub mod ledger;
+pub mod steady;
 pub mod up;
 pub mod writer;
