@@ -324,7 +324,7 @@ impl Keeper {
     }
 
     fn known(&mut self, apps: &[AppHosts], now_ns: i64) -> Known {
-        let tenants = Tenants::of(self.directory.documents());
+        let tenants = Tenants::of(self.configdb.documents());
         let tasks = self.known_tasks(now_ns, &tenants);
         let since_ns = now_ns - self.setup.horizon_ns;
         // Of those that no monitor reads as well: people may ask their logs.

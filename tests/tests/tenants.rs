@@ -1,6 +1,6 @@
-//! A tenant whose monitors cost more than they may together, as its operator and its neighbours see it: the dearest says
-//! why it is not counted, its others and another tenant's on the same log are right to the last record, and the limit is
-//! set and lifted while all goes on, without a new version of anything.
+//! A tenant whose monitors cost more than they may together, as its operator and its neighbours see it: the dearest
+//! says why it is not counted, its others and another tenant's on the same log are right to the last record, and the
+//! limit is set and lifted while all goes on, without a new version of anything.
 
 use std::collections::BTreeMap;
 use std::fs;

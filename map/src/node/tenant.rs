@@ -92,8 +92,8 @@ impl Most {
 
 /// Who is suspended so that what the rest cost is admitted, and for which measure: the dearest first, ties by name.
 ///
-/// By one measure these are as few as can be. Where both are over, none of them could be left out either; another choice
-/// might still be smaller, and would spare a dearer one.
+/// By one measure these are as few as can be. Where both are over, none of them could be left out either; another
+/// choice might still be smaller, and would spare a dearer one.
 fn choose(costs: &BTreeMap<Key, Cost>, most: Most) -> Vec<(Key, Measure)> {
     let mut rest = costs.clone();
     let mut chosen: Vec<(Key, Measure)> = Vec::new();

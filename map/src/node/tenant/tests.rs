@@ -131,8 +131,8 @@ fn three_periods_in_a_row_suspend_and_fewer_do_not() {
     assert_eq!(run(&mut budget, 30, 20, &dear), []);
     assert_eq!(run(&mut budget, 50, 10, &cheap), []);
     let suspended = run(&mut budget, 60, 30, &dear);
-    let why = "suspended for the cost of its tenant `trade`: its monitors took 620.0 ms of CPU a second here, its limit \
-               is 500.0";
+    let why = "suspended for the cost of its tenant `trade`: its monitors took 620.0 ms of CPU a second here, its \
+               limit is 500.0";
     let expected = Chosen {
         key: key("b"),
         why: why.to_owned(),

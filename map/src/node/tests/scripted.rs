@@ -597,19 +597,10 @@ fn a_tenant_that_costs_too_much_loses_its_dearest_monitor_and_nobody_else_does()
             );
         }
         let status = scene.node.status();
-        let tenants: Vec<_> = status
-            .tenants
-            .iter()
-            .map(|seen| (&*seen.tenant, seen.suspended))
-            .collect();
-        assert_eq!(tenants, [("trade", 1), ("search", 0)]);
-        assert_eq!(
-            (
-                status.monitors[0].monitor.as_str(),
-                status.monitors[0].suspended.as_deref()
-            ),
-            ("trade_dear", Some(why))
-        );
+        let tenants = status.tenants.iter().map(|seen| (&*seen.tenant, seen.suspended));
+        assert_eq!(tenants.collect::<Vec<_>>(), [("trade", 1), ("search", 0)]);
+        let seen = &status.monitors[0];
+        assert_eq!((&*seen.monitor, seen.suspended.as_deref()), ("trade_dear", Some(why)));
         // A higher limit, told by the shard of another of its monitors.
         let changed_ns = scene.now_ns();
         scene
@@ -618,10 +609,8 @@ fn a_tenant_that_costs_too_much_loses_its_dearest_monitor_and_nobody_else_does()
         let healed_ns = changed_ns + 10 * SECOND;
         let is_counted = |heard: &Heard| heard.state("h1", healed_ns) == Some(HostState::Ok);
         let heard = scene.until(&id("trade_dear"), is_counted).await;
-        let left_out = heard.verdicts["h1"]
-            .iter()
-            .find(|run| run.state == HostState::OverBudget);
-        let left_out = left_out.expect("it is kept");
+        let mut runs = heard.verdicts["h1"].iter();
+        let left_out = runs.find(|run| run.state == HostState::OverBudget).expect("it is kept");
         assert!(left_out.to_ns <= changed_ns + 4 * SECOND, "{left_out:?} {changed_ns}");
         assert_eq!(scene.node.status().tenants[0].suspended, 0);
         scene.stop().await;
