@@ -583,9 +583,9 @@ fn a_tenant_that_costs_too_much_loses_its_dearest_monitor_and_nobody_else_does()
         let run = runs.iter().find(|run| run.state == HostState::OverBudget);
         let run = run.expect("it is there").clone();
         assert_eq!(run.stage, Stage::Settled);
-        let before = runs.iter().filter(|before| before.to_ns <= run.from_ns);
+        let mut before = runs.iter().filter(|before| before.to_ns <= run.from_ns);
         assert!(before.clone().all(|before| before.state == HostState::Ok), "{runs:?}");
-        assert_eq!(before.last().map(|last| last.to_ns), Some(run.from_ns));
+        assert_eq!(before.next_back().map(|last| last.to_ns), Some(run.from_ns));
         let later_ns = run.from_ns + 120 * SECOND;
         for other in ["trade_less", "trade_thin", "search"] {
             let is_counted = |heard: &Heard| heard.state("h1", later_ns) == Some(HostState::Ok);
