@@ -156,8 +156,8 @@ impl Budget {
         self.suspend(Cause::Tenant, now_ns, why)
     }
 
-    /// Has it tried again at the next look at the clock, and as if it had never been suspended, if it is suspended for its
-    /// tenant: that may cost something else now, or it is another one.
+    /// Has it tried again at the next look at the clock, and as if it had never been suspended, if it is suspended for
+    /// its tenant: that may cost something else now, or it is another one.
     pub(super) fn forgive_tenant(&mut self) {
         if let Standing::Suspended {
             until_ns,
