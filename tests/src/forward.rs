@@ -1,4 +1,4 @@
-//! A forwarder of TCP connections that can be cut: both ends live on, and do not hear each other.
+//! A forwarder of TCP connections that can be cut, both ends of which live on; or that loses what is answered.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,6 +14,10 @@ pub struct Forwarder {
 #[derive(Default)]
 struct Line {
     is_cut: AtomicBool,
+    /// Whether what is answered is lost.
+    is_deaf: AtomicBool,
+    /// Bytes of a request from which on it is.
+    deaf_from: Mutex<Option<Vec<u8>>>,
     streams: Mutex<Vec<TcpStream>>,
 }
 
@@ -52,37 +56,74 @@ impl Forwarder {
         }
     }
 
+    /// Loses all that is answered from the request on that has these bytes, until it is mended. The request arrives.
+    pub fn lose_answers_from(&self, bytes: &[u8]) {
+        *self.line.deaf_from.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes.to_vec());
+    }
+
+    /// Whether answers are lost now.
+    pub fn loses_answers(&self) -> bool {
+        self.line.is_deaf.load(Ordering::SeqCst)
+    }
+
     /// Forwards again.
     pub fn mend(&self) {
+        self.line.is_deaf.store(false, Ordering::SeqCst);
         self.line.is_cut.store(false, Ordering::SeqCst);
     }
 }
 
 impl Line {
-    fn forward(&self, from: TcpStream, to: &str) {
+    fn forward(self: &Arc<Self>, from: TcpStream, to: &str) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_cut.load(Ordering::SeqCst) {
             return;
         }
         let Ok(to) = TcpStream::connect(to) else { return };
-        for (one, other) in [(&from, &to), (&to, &from)] {
+        for (one, other, direction) in [(&from, &to, Direction::Asked), (&to, &from, Direction::Answered)] {
             let (Ok(one), Ok(other)) = (one.try_clone(), other.try_clone()) else {
                 return;
             };
-            std::thread::spawn(move || pass(one, other));
+            let line = Arc::clone(self);
+            std::thread::spawn(move || line.pass(one, other, direction));
         }
         streams.extend([from, to]);
     }
-}
 
-/// Passes bytes on until either end is gone.
-fn pass(mut from: TcpStream, mut to: TcpStream) {
-    let mut buffer = [0; 16 << 10];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(count) if count > 0 && to.write_all(&buffer[..count]).is_ok() => {}
-            _ => break,
+    /// Passes bytes on until either end is gone.
+    fn pass(&self, mut from: TcpStream, mut to: TcpStream, direction: Direction) {
+        let mut buffer = [0; 16 << 10];
+        loop {
+            let count = match from.read(&mut buffer) {
+                Ok(count) if count > 0 => count,
+                _ => break,
+            };
+            let bytes = &buffer[..count];
+            let is_lost = match direction {
+                Direction::Asked => {
+                    self.listen(bytes);
+                    false
+                }
+                Direction::Answered => self.is_deaf.load(Ordering::SeqCst),
+            };
+            if !is_lost && to.write_all(bytes).is_err() {
+                break;
+            }
+        }
+        let _gone = to.shutdown(Shutdown::Both);
+    }
+
+    fn listen(&self, asked: &[u8]) {
+        let mut deaf_from = self.deaf_from.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |mark: &mut Vec<u8>| asked.windows(mark.len()).any(|window| window == mark.as_slice());
+        if deaf_from.take_if(is_it).is_some() {
+            self.is_deaf.store(true, Ordering::SeqCst);
         }
     }
-    let _gone = to.shutdown(Shutdown::Both);
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Asked,
+    Answered,
 }

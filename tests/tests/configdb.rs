@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use sunfire_tests::agents::PATIENCE;
 use sunfire_tests::etcd::Etcd;
+use sunfire_tests::forward::Forwarder;
 
 const APP: &str = "kind: app\nname: shop\nhosts: []\n";
 
@@ -48,8 +49,8 @@ fn app(name: &str) -> String {
 }
 
 #[test]
-fn documents_are_followed_through_a_restart_and_through_a_compaction_while_nobody_listened() {
-    let test = "documents_are_followed_through_a_restart_and_through_a_compaction_while_nobody_listened";
+fn documents_are_followed_through_mistakes_and_a_restart() {
+    let test = "documents_are_followed_through_mistakes_and_a_restart";
     let Some(mut etcd) = Etcd::start(test, 1) else { return };
     let connection = connect(&etcd);
     let mut documents = EtcdDocuments::follow(&connection, Path::new("/"), &[]);
@@ -93,13 +94,9 @@ fn a_compaction_between_two_connections_hides_neither_what_came_nor_what_went() 
     etcd.control(&["put", "/sunfire/config/app/shop", APP]);
     etcd.control(&["put", "/sunfire/config/app/gone", &app("gone")]);
     // Through a forwarder that can be cut, so that etcd goes on while the follower does not hear it.
-    let forwarder = sunfire_tests::forward::Forwarder::start(&etcd.endpoints()[0]["http://".len()..]);
-    let place = Place {
-        endpoints: vec![format!("http://{}", forwarder.address())],
-        prefix: "/sunfire/".to_owned(),
-    };
-    let connection = Connection::open(&place, &Clock::system(), &Randomness::seeded(1)).expect("a place");
-    let mut documents = EtcdDocuments::follow(&Arc::new(connection), Path::new("/"), &[]);
+    let forwarder = Forwarder::start(&etcd.endpoints()[0]["http://".len()..]);
+    let connection = connect_by(&forwarder);
+    let mut documents = EtcdDocuments::follow(&connection, Path::new("/"), &[]);
     until("both are read", || names(&mut documents) == ["gone", "shop"]);
 
     forwarder.cut();
@@ -271,34 +268,69 @@ fn lines_last_in_etcd_and_an_addition_that_broke_off_counts_for_nothing() {
     assert_eq!(keys.split_whitespace().count(), 2, "the old generation is gone: {keys}");
 }
 
+/// A connection by a forwarder.
+fn connect_by(forwarder: &Forwarder) -> Arc<Connection> {
+    let place = Place {
+        endpoints: vec![format!("http://{}", forwarder.address())],
+        prefix: "/sunfire/".to_owned(),
+    };
+    Arc::new(Connection::open(&place, &Clock::system(), &Randomness::seeded(1)).expect("a place"))
+}
+
+/// Has the answer lost to whatever writes these bytes.
+fn losing<T>(forwarder: &Forwarder, connection: &Connection, bytes: &str, work: impl FnOnce() -> T) -> T {
+    forwarder.lose_answers_from(bytes.as_bytes());
+    let done = work();
+    assert!(forwarder.loses_answers(), "nothing of the kind was sent");
+    forwarder.cut();
+    forwarder.mend();
+    // The call that finds the old connection closed fails.
+    until("it is reached again", || {
+        let client = connection.client().clone();
+        connection.call(async move { client.get("/").await }).is_ok()
+    });
+    done
+}
+
 #[test]
-fn a_turn_whose_answer_was_lost_is_found_out_before_anything_is_added() {
-    let test = "a_turn_whose_answer_was_lost_is_found_out_before_anything_is_added";
-    let Some(mut etcd) = Etcd::start(test, 1) else { return };
-    let connection = connect(&etcd);
+fn what_was_written_though_its_answer_was_lost_is_found_out_before_anything_is_added() {
+    let test = "what_was_written_though_its_answer_was_lost_is_found_out_before_anything_is_added";
+    let Some(etcd) = Etcd::start(test, 1) else { return };
+    let forwarder = Forwarder::start(&etcd.endpoints()[0]["http://".len()..]);
+    let connection = connect_by(&forwarder);
     let leader = term(&connection, "first").expect("a term");
+    let read = || ChunkLog::open(&leader, "log").expect("a log").1;
     let (mut log, _) = ChunkLog::open(&leader, "log").expect("a log");
     log.append(b"old\n").expect("added");
-    etcd.kill(0);
-    assert!(log.append(b"lost\n").is_err());
-    assert!(log.replace(b"new\n").is_err());
-    etcd.launch(0);
-    etcd.until_healthy();
+    let added = losing(&forwarder, &connection, "lost\n", || log.append(b"lost\n"));
+    assert!(matches!(added, Err(WriteError::Etcd(_))), "{added:?}");
     log.append(b"more\n").expect("added");
-    let (_, found) = ChunkLog::open(&leader, "log").expect("a log");
-    assert_eq!(found, b"old\nmore\n");
+    assert_eq!(read(), b"old\nmore\n", "what nobody was told of counts for nothing");
+    // The end of the old generation's keys is in the turn alone.
+    let turned = losing(&forwarder, &connection, "log/000000000", || log.replace(b"new\n"));
+    assert!(matches!(turned, Err(WriteError::Etcd(_))), "{turned:?}");
+    assert_eq!(read(), b"new\n", "it was done all the same");
+    log.append(b"more\n").expect("added");
+    assert_eq!(read(), b"new\nmore\n", "and is gone on from");
 }
 
 #[test]
 fn three_members_lose_their_leader_and_documents_and_terms_go_on() {
     let test = "three_members_lose_their_leader_and_documents_and_terms_go_on";
     let Some(mut etcd) = Etcd::start(test, 3) else { return };
-    let connection = connect(&etcd);
+    // The one that is asked first is the one that dies.
+    let gone = etcd.leader();
+    let mut endpoints = etcd.endpoints();
+    endpoints.rotate_left(gone);
+    let place = Place {
+        endpoints,
+        prefix: "/sunfire/".to_owned(),
+    };
+    let connection = Arc::new(Connection::open(&place, &Clock::system(), &Randomness::seeded(1)).expect("a place"));
     let leader = term(&connection, "first").expect("a term");
     let mut documents = EtcdDocuments::follow(&connection, Path::new("/"), &[]);
     etcd.control(&["put", "/sunfire/config/app/shop", APP]);
     until("a document comes", || names(&mut documents) == ["shop"]);
-    let gone = etcd.leader();
     etcd.kill(gone);
     // Two of three go on; whoever asked the third asks another.
     until("it is written again", || {
