@@ -549,6 +549,18 @@ fn of_tenant(monitor: &str, log: &str, tenant: &str, cpu_ms: u64) -> ShardTask {
     }
 }
 
+/// From where on a host is left out; what was counted before stays, without a hole.
+fn suspended_from(heard: &Heard) -> i64 {
+    let runs = &heard.verdicts["h1"];
+    let run = runs.iter().find(|run| run.state == HostState::OverBudget);
+    let run = run.expect("it is there");
+    assert_eq!(run.stage, Stage::Settled);
+    let before: Vec<&VerdictRun> = runs.iter().filter(|before| before.to_ns <= run.from_ns).collect();
+    assert!(before.iter().all(|before| before.state == HostState::Ok), "{runs:?}");
+    assert_eq!(before.last().map(|last| last.to_ns), Some(run.from_ns));
+    run.from_ns
+}
+
 /// The dearest of a tenant is suspended for all of them, its neighbours and other tenants are counted on without a
 /// hole, and a higher limit lets it begin anew at once, as the same version.
 #[test]
@@ -579,14 +591,7 @@ fn a_tenant_that_costs_too_much_loses_its_dearest_monitor_and_nobody_else_does()
         let begun = "suspended for the cost of its tenant `trade`: its monitors took ";
         let ended = " ms of CPU a second here, its limit is 500.0; it is tried again after 5 min";
         assert!(why.starts_with(begun) && why.ends_with(ended), "{why}");
-        let runs = &heard.verdicts["h1"];
-        let run = runs.iter().find(|run| run.state == HostState::OverBudget);
-        let run = run.expect("it is there").clone();
-        assert_eq!(run.stage, Stage::Settled);
-        let mut before = runs.iter().filter(|before| before.to_ns <= run.from_ns);
-        assert!(before.clone().all(|before| before.state == HostState::Ok), "{runs:?}");
-        assert_eq!(before.next_back().map(|last| last.to_ns), Some(run.from_ns));
-        let later_ns = run.from_ns + 120 * SECOND;
+        let later_ns = suspended_from(&heard) + 120 * SECOND;
         for other in ["trade_less", "trade_thin", "search"] {
             let is_counted = |heard: &Heard| heard.state("h1", later_ns) == Some(HostState::Ok);
             let heard = scene.until(&id(other), is_counted).await;
