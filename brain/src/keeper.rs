@@ -16,7 +16,7 @@ use crate::protocol::{AppState, Mistake, MonitorState};
 use crate::topology::every_host;
 use configs::cost::Estimate;
 use configs::monitor::Monitor;
-use configs::{AppHosts, Diagnostic, Document, Documents, Placed, Poll, Targets, Wholeness};
+use configs::{AppHosts, Document, Documents, Placed, Poll, Targets, Wholeness};
 use map::protocol::{Definition, HostTarget, Tenant};
 use reduce::protocol::InventorySpan;
 use serde::{Serialize, de::DeserializeOwned};
@@ -333,10 +333,7 @@ impl Keeper {
         let spans_of = |app: &String| self.history.spans(app, since_ns, SPAN_HOSTS_MAX).into();
         let spans = used.into_iter().map(|app| (app.clone(), spans_of(app))).collect();
         let mistakes = self.configdb.mistakes().iter();
-        let mut mistakes: Vec<Mistake> = mistakes
-            .chain(apps.iter().flat_map(|app| &app.mistakes))
-            .map(mistake)
-            .collect();
+        let mut mistakes = tell::mistakes(mistakes.chain(apps.iter().flat_map(|app| &app.mistakes)));
         let place = self.lasting.told();
         mistakes.extend(self.refused.iter().map(|why| Mistake {
             file: place.clone(),
@@ -344,6 +341,7 @@ impl Keeper {
             column: 0,
             message: why.clone(),
             hint: Some("what changed since takes effect once this is mended".to_owned()),
+            count: 1,
         }));
         let app_state = |app: &AppHosts| {
             let host = |target: &HostTarget| (target.host.clone(), target.address.clone(), target.labels.clone());
@@ -575,16 +573,6 @@ fn window_ns(monitor: &Monitor) -> i64 {
     i64::try_from(monitor.window_ms)
         .unwrap_or(i64::MAX / 1_000_000)
         .saturating_mul(1_000_000)
-}
-
-fn mistake(diagnostic: &Diagnostic) -> Mistake {
-    Mistake {
-        file: diagnostic.file.as_deref().unwrap_or_default().to_owned(),
-        line: diagnostic.line.into(),
-        column: diagnostic.column.into(),
-        message: diagnostic.message.clone(),
-        hint: diagnostic.hint.clone(),
-    }
 }
 
 /// An error and its causes in one line.

@@ -13,6 +13,8 @@ pub const PROTOCOL_VERSION: u16 = 1;
 pub const ROLE: &str = "brain";
 /// Most events of one answer, the newest.
 pub const EVENTS_MAX: usize = 500;
+/// Most mistakes that a state tells one by one: a page full of them, and a message well below a frame.
+pub const MISTAKES_MAX: usize = 500;
 
 /// The protocol over `lika`.
 #[derive(Debug)]
@@ -101,7 +103,8 @@ pub struct BrainState {
     /// Every tenant that has a document or a monitor, sorted by name.
     #[serde(default)]
     pub tenants: Vec<TenantState>,
-    /// What is wrong with the configuration; the last good one stays in force.
+    /// What is wrong with the configuration, at most [`MISTAKES_MAX`] and then how many more; the last good one stays
+    /// in force.
     pub mistakes: Vec<Mistake>,
     /// Every node known.
     pub nodes: Vec<NodeState>,
@@ -212,6 +215,9 @@ pub struct Mistake {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// How many mistakes this tells of: more than one where the rest are not told one by one.
+    #[serde(default)]
+    pub count: u64,
 }
 
 /// A node and how it stands.

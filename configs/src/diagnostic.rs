@@ -14,7 +14,7 @@ const SNIPPET_CONTEXT: usize = 60;
 /// A mistake in a file or a query, complete enough to be shown without its source.
 ///
 /// `Display` is several lines: `file:line:column: message`, the source line with a caret, and the hint.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub struct Diagnostic {
     /// The file as it was named; `None` for a query given as an argument.
     pub file: Option<Arc<str>>,
@@ -32,6 +32,27 @@ pub struct Diagnostic {
     pub hint: Option<String>,
     /// The source line, whole.
     pub source_line: Box<str>,
+    /// How many mistakes this tells of: more than one where the rest of a file's are not told one by one.
+    pub count: u32,
+}
+
+/// Where the lines of a text begin: who looks up many places in it does not count its lines from the start for each.
+pub(crate) struct Lines {
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    pub(crate) fn of(text: &str) -> Lines {
+        let behind_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
+        Lines {
+            starts: std::iter::once(0).chain(behind_newlines).collect(),
+        }
+    }
+
+    /// The line that a byte stands in, from 1.
+    pub(crate) fn number(&self, offset: usize) -> u32 {
+        number(self.starts.partition_point(|start| *start <= offset))
+    }
 }
 
 /// A mistake at a byte range of the text being read.
@@ -71,6 +92,11 @@ impl Diagnostic {
 
     /// A mistake within `source`, whose spans may end on another line than they begin.
     pub(crate) fn in_text(file: Option<&str>, source: &str, mistake: Mistake) -> Diagnostic {
+        Diagnostic::in_lines(file.map(Arc::from), source, &Lines::of(source), mistake)
+    }
+
+    /// The same, of one of many in a file.
+    pub(crate) fn in_lines(file: Option<Arc<str>>, source: &str, lines: &Lines, mistake: Mistake) -> Diagnostic {
         let start = floor_boundary(source, mistake.span.start);
         let end = floor_boundary(source, mistake.span.end).max(start);
         let line_start = source[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -79,14 +105,15 @@ impl Diagnostic {
             .map_or(source.len(), |newline| start + newline);
         let text = source[start..end.min(line_end)].trim_end_matches('\r').to_owned();
         Diagnostic {
-            file: file.map(Arc::from),
-            line: number(source[..start].matches('\n').count() + 1),
+            file,
+            line: lines.number(start),
             column: number(source[line_start..start].chars().count() + 1),
             length: number(text.chars().count()),
             text,
             message: mistake.message,
             hint: mistake.hint,
             source_line: source[line_start..line_end].trim_end_matches('\r').into(),
+            count: 1,
         }
     }
 
@@ -101,6 +128,7 @@ impl Diagnostic {
             message,
             hint,
             source_line: Box::default(),
+            count: 1,
         }
     }
 
@@ -160,6 +188,7 @@ impl fmt::Display for Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[track_caller]
     fn check(file: Option<&str>, source: &str, span: Range<usize>, expected: &str) {
@@ -198,5 +227,16 @@ mod tests {
     fn a_whole_file_has_no_line() {
         let diagnostic = Diagnostic::of_file("x.yaml", "is not there".to_owned(), None);
         assert_eq!(diagnostic.to_string(), "x.yaml: is not there");
+    }
+
+    proptest! {
+        #[test]
+        fn lines_that_are_looked_up_are_those_that_are_counted(text in "[aé\r\n]{0,40}") {
+            let lines = Lines::of(&text);
+            for at in (0..=text.len()).filter(|at| text.is_char_boundary(*at)) {
+                let counted = text[..at].matches('\n').count() + 1;
+                prop_assert_eq!(lines.number(at) as usize, counted, "{}", at);
+            }
+        }
     }
 }

@@ -94,8 +94,7 @@ impl Documents for Directory {
 pub(crate) fn parse(name: &str, text: &str) -> Parsed<Vec<Member>> {
     let (placed, mut mistakes) = documents(name, text);
     let mut value = Vec::new();
-    for placed in placed {
-        let member = Member::new(name, text, placed);
+    for member in Member::all(name, text, placed) {
         if let Document::Node(_) = member.document {
             mistakes.push(Diagnostic {
                 message: "a node's own file is no part of the ConfigDB".to_owned(),

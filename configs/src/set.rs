@@ -1,11 +1,12 @@
 //! Documents together: names that clash, and names that lead nowhere.
 
 use crate::Document;
-use crate::diagnostic::{Diagnostic, Mistake};
+use crate::diagnostic::{Diagnostic, Lines, Mistake};
 use crate::nearest::nearest;
 use crate::source::Source;
 use crate::yaml::Placed;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Documents with where they come from.
 #[derive(Default)]
@@ -27,21 +28,26 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Of a document that was read from this text.
-    pub(crate) fn new(file: &str, text: &str, placed: Placed) -> Member {
-        Member {
-            source: Source::of_range(file, text, placed.range),
-            document: placed.document,
-            place: Diagnostic::in_text(Some(file), text, Mistake::new(placed.name_span, "")),
-        }
+    /// Of all documents that were read from this text.
+    pub(crate) fn all(file: &str, text: &str, placed: Vec<Placed>) -> Vec<Member> {
+        let (file, lines): (Arc<str>, Lines) = (file.into(), Lines::of(text));
+        let member = |placed: Placed| {
+            let name = Mistake::new(placed.name_span, "");
+            Member {
+                source: Source::of_range(Arc::clone(&file), text, &lines, placed.range),
+                document: placed.document,
+                place: Diagnostic::in_lines(Some(Arc::clone(&file)), text, &lines, name),
+            }
+        };
+        placed.into_iter().map(member).collect()
     }
 }
 
 impl Set {
     /// Adds a file's documents, noting those whose name is taken.
     pub(crate) fn add(&mut self, file: &str, text: &str, placed: Vec<Placed>) {
-        for placed in placed {
-            self.add_member(Member::new(file, text, placed));
+        for member in Member::all(file, text, placed) {
+            self.add_member(member);
         }
     }
 

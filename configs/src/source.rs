@@ -1,5 +1,6 @@
 //! Where a document was read from, and its text: what can be shown, sent and read again elsewhere.
 
+use crate::diagnostic::Lines;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,11 +18,11 @@ pub struct Source {
 
 impl Source {
     /// Of the document that stands in a range of a file's text.
-    pub(crate) fn of_range(file: &str, text: &str, range: Range<usize>) -> Source {
+    pub(crate) fn of_range(file: Arc<str>, text: &str, lines: &Lines, range: Range<usize>) -> Source {
         let document = core(text, range);
         Source {
-            file: file.into(),
-            line: u32::try_from(text[..document.start].matches('\n').count() + 1).unwrap_or(u32::MAX),
+            file,
+            line: lines.number(document.start),
             text: text[document].into(),
         }
     }
@@ -55,7 +56,7 @@ mod tests {
         assert!(mistakes.is_empty(), "{mistakes:?}");
         let sources: Vec<Source> = placed
             .into_iter()
-            .map(|placed| Source::of_range("x.yaml", text, placed.range))
+            .map(|placed| Source::of_range("x.yaml".into(), text, &Lines::of(text), placed.range))
             .collect();
         let found: Vec<(u32, &str)> = sources.iter().map(|source| (source.line, &*source.text)).collect();
         assert_eq!(found, expected);

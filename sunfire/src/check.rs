@@ -13,12 +13,12 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let mut apps = 0;
     let mut tenants = 0;
     let mut nodes = 0;
-    let mut mistakes = 0;
+    let mut mistakes: u64 = 0;
     for path in &arguments.paths {
         let loaded = match configs::load_path(path) {
             Ok(loaded) => loaded,
             Err(diagnostics) => {
-                mistakes += diagnostics.len();
+                mistakes += diagnostics.iter().map(|one| u64::from(one.count)).sum::<u64>();
                 diagnostics.iter().for_each(|diagnostic| println!("{diagnostic}"));
                 continue;
             }

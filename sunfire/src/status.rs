@@ -75,6 +75,13 @@ struct Mistake {
     column: u64,
     message: String,
     hint: Option<String>,
+    /// An older console tells each by itself.
+    #[serde(default = "one")]
+    count: u64,
+}
+
+fn one() -> u64 {
+    1
 }
 
 #[derive(Deserialize)]
@@ -177,7 +184,7 @@ fn what_is_wrong(monitors: &Monitors, cluster: &Cluster) -> Vec<String> {
     if !monitors.mistakes.is_empty() {
         wrong.push(format!(
             "{} mistakes in the configuration, see below",
-            monitors.mistakes.len()
+            monitors.mistakes.iter().map(|mistake| mistake.count).sum::<u64>()
         ));
     }
     for monitor in &monitors.monitors {

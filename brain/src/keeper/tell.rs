@@ -4,11 +4,12 @@ use super::EVERY;
 use crate::events::{Kind, names};
 use crate::inventory::{Change, History};
 use crate::leases::{Leases, Turn};
+use crate::protocol::{MISTAKES_MAX, Mistake};
 use configs::{AppHosts, Diagnostic, Poll};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-/// Most mistakes of one poll that become events; all of them are in the state.
-const MISTAKES_MAX: usize = 20;
+/// Most mistakes of one poll that become events, and then how many more; the state has more of them.
+const EVENTS_MAX: usize = 20;
 
 /// What was told already.
 #[derive(Debug, Default)]
@@ -26,14 +27,23 @@ impl Seen {
         events: &mut Vec<(Kind, String)>,
     ) -> Poll {
         let of_apps = apps.iter().flat_map(|app| &app.mistakes);
-        let mistakes: Vec<Diagnostic> = of_configdb.iter().chain(of_apps).cloned().collect();
+        let mistakes = of_configdb.iter().chain(of_apps);
         let app_names: BTreeSet<String> = apps.iter().map(|app| app.app.clone()).collect();
-        if mistakes == self.mistakes && app_names == self.apps {
+        if mistakes.clone().eq(&self.mistakes) && app_names == self.apps {
             return Poll::Same;
         }
-        let is_new = |told: &&Diagnostic| !self.mistakes.contains(told);
-        for told in mistakes.iter().filter(is_new).take(MISTAKES_MAX) {
+        let mistakes: Vec<Diagnostic> = mistakes.cloned().collect();
+        let known: HashSet<&Diagnostic> = self.mistakes.iter().collect();
+        let mut new = mistakes.iter().filter(|told| !known.contains(told));
+        for told in new.by_ref().take(EVENTS_MAX) {
             events.push((Kind::Config, refusal(told)));
+        }
+        let rest: u64 = new.map(|told| u64::from(told.count)).sum();
+        if rest > 0 {
+            events.push((
+                Kind::Config,
+                format!("refused: {rest} more mistakes: see `sunfire status`"),
+            ));
         }
         if mistakes.is_empty() && !self.mistakes.is_empty() {
             events.push((Kind::Config, "all mistakes are mended".to_owned()));
@@ -55,6 +65,33 @@ fn refusal(told: &Diagnostic) -> String {
     match told.line {
         0 => format!("trouble: {file}: {}", told.message),
         line => format!("refused: {file}:{line}:{}: {}", told.column, told.message),
+    }
+}
+
+/// Mistakes as the state has them.
+pub(super) fn mistakes<'d>(diagnostics: impl Iterator<Item = &'d Diagnostic>) -> Vec<Mistake> {
+    let mut diagnostics = diagnostics.peekable();
+    let mut told: Vec<Mistake> = diagnostics.by_ref().take(MISTAKES_MAX).map(mistake).collect();
+    if let Some(first) = diagnostics.peek().map(|first| mistake(first)) {
+        let count = diagnostics.map(|one| u64::from(one.count)).sum();
+        told.push(Mistake {
+            message: format!("and {count} more mistakes from here on"),
+            hint: Some("mend those above first, or run `sunfire check` where the files are".to_owned()),
+            count,
+            ..first
+        });
+    }
+    told
+}
+
+fn mistake(diagnostic: &Diagnostic) -> Mistake {
+    Mistake {
+        file: diagnostic.file.as_deref().unwrap_or_default().to_owned(),
+        line: diagnostic.line.into(),
+        column: diagnostic.column.into(),
+        message: diagnostic.message.clone(),
+        hint: diagnostic.hint.clone(),
+        count: diagnostic.count.into(),
     }
 }
 

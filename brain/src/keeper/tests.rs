@@ -266,3 +266,28 @@ fn what_the_disk_refuses_is_told_and_tried_again() {
     );
     assert_eq!(std::fs::read_to_string(journal).expect("a journal").lines().count(), 2);
 }
+
+/// However many mistakes there are: the first with their places, then how many more, as events and in the state.
+#[test]
+fn of_many_mistakes_the_first_are_told_and_the_number_of_the_rest() {
+    let wrong = MONITOR.replace("count()", "cuont()");
+    let files: Vec<String> = (0..700).map(|at| format!("{at:03}.yaml")).collect();
+    let mut files: Vec<(&str, &str)> = files.iter().map(|name| (name.as_str(), wrong.as_str())).collect();
+    let together = "kind: monitr\n---\n".repeat(250);
+    files.push(("together.yaml", &together));
+    let mut stage = Stage::new(&files);
+    let mistakes = &stage.known().mistakes;
+    assert_eq!(mistakes.len(), 501);
+    assert_eq!(mistakes.iter().map(|mistake| mistake.count).sum::<u64>(), 950);
+    assert_eq!((mistakes[499].line, mistakes[499].count), (5, 1));
+    assert_eq!(mistakes[500].message, "and 450 more mistakes from here on");
+    let refused = |stage: &Stage| stage.events.iter().filter(|text| text.starts_with("refused: ")).count();
+    assert_eq!(refused(&stage), 21);
+    let rest = "refused: 930 more mistakes: see `sunfire status`".to_owned();
+    assert!(stage.events.contains(&rest), "{:?}", stage.events);
+    // They are told once; one more is news.
+    stage.write("another.yaml", &wrong);
+    stage.settle();
+    stage.settle();
+    assert_eq!(refused(&stage), 22);
+}

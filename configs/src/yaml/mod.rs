@@ -22,18 +22,19 @@ mod tenant;
 mod tests;
 
 use crate::Document;
-use crate::diagnostic::{Diagnostic, Mistake};
+use crate::diagnostic::{Diagnostic, Lines, Mistake};
 use crate::nearest::suggest;
 use crate::node::Node as ConfiguredNode;
 use node::{Node, NodeValue};
 use raw::{KINDS, ROLES};
 use reading::Reading;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The largest file that is read: 10 000 hosts are a tenth of it.
 pub(crate) const FILE_BYTES_MAX: usize = 16 << 20;
 
-/// Mistakes told of one file. Who made more has made one many times.
+/// Mistakes told one by one of a file; of the rest, their number. Who made more has made one many times.
 const MISTAKES_MAX: usize = 100;
 
 /// A document and where its name stands.
@@ -75,13 +76,25 @@ pub(crate) fn documents(file_name: &str, text: &str) -> (Vec<Placed>, Vec<Diagno
             }));
         }
     }
-    reading.mistakes.sort_by_key(|mistake| mistake.span.start);
-    reading.mistakes.truncate(MISTAKES_MAX);
-    let diagnostics = reading
-        .mistakes
-        .into_iter()
-        .map(|mistake| Diagnostic::in_text(Some(file_name), text, mistake));
-    (placed, diagnostics.collect())
+    (placed, told(file_name, text, reading.mistakes))
+}
+
+/// The first mistakes of a file, in its order, and how many more there are.
+fn told(file_name: &str, text: &str, mut mistakes: Vec<Mistake>) -> Vec<Diagnostic> {
+    mistakes.sort_by_key(|mistake| mistake.span.start);
+    let rest = mistakes.split_off(mistakes.len().min(MISTAKES_MAX));
+    let (file, lines): (Arc<str>, Lines) = (file_name.into(), Lines::of(text));
+    let place = |mistake| Diagnostic::in_lines(Some(Arc::clone(&file)), text, &lines, mistake);
+    let mut told: Vec<Diagnostic> = mistakes.into_iter().map(place).collect();
+    if let Some(first) = rest.first() {
+        let message = format!("and {} more mistakes from here on", rest.len());
+        let mistake = Mistake::new(first.span.clone(), message).hint("mend those above first: many are often one");
+        told.push(Diagnostic {
+            count: u32::try_from(rest.len()).unwrap_or(u32::MAX),
+            ..place(mistake)
+        });
+    }
+    told
 }
 
 /// The documents of a file. A line that begins with `---` always begins one, even within a text, and `...` ends one:

@@ -253,6 +253,21 @@ fn apps_are_read() {
 }
 
 #[test]
+fn of_many_mistakes_the_first_are_told_and_the_number_of_the_rest() {
+    let text = "kind: monitr\n---\n".repeat(250);
+    let diagnostics = load_str("x.yaml", &text).expect_err("they are wrong");
+    let lines: Vec<u32> = diagnostics.iter().map(|one| one.line).collect();
+    assert_eq!(lines, (0..101).map(|at| 2 * at + 1).collect::<Vec<u32>>());
+    assert_eq!(diagnostics.iter().map(|one| one.count).sum::<u32>(), 250);
+    assert_eq!(
+        mistakes(&text)[100],
+        "201:7: monitr: and 150 more mistakes from here on (mend those above first: many are often one)"
+    );
+    let exactly = "kind: monitr\n---\n".repeat(100);
+    assert_eq!(mistakes(&exactly).len(), 100);
+}
+
+#[test]
 fn tenants_are_read() {
     let limits = |text: &str| match load_str("x.yaml", text).as_deref() {
         Ok([Document::Tenant(tenant)]) => (tenant.limits.cpu_us_per_s, tenant.limits.bytes_per_s),

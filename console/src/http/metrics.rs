@@ -173,7 +173,8 @@ pub(super) async fn metrics(site: Data<Site>) -> HttpResponse {
 
 fn show_state(page: &mut Page, state: &BrainState) {
     page.add("sunfire_epoch", "gauge", &[], state.epoch);
-    page.add("sunfire_configuration_mistakes", "gauge", &[], state.mistakes.len());
+    let mistakes: u64 = state.mistakes.iter().map(|mistake| mistake.count).sum();
+    page.add("sunfire_configuration_mistakes", "gauge", &[], mistakes);
     for monitor in &state.monitors {
         let labels = [("monitor", monitor.name.as_str())];
         page.add("sunfire_monitor_windows_below", "gauge", &labels, monitor.below);

@@ -109,6 +109,7 @@ struct MistakeBody {
     column: u64,
     message: String,
     hint: Option<String>,
+    count: u64,
 }
 
 #[derive(Serialize)]
@@ -241,6 +242,7 @@ impl From<Mistake> for MistakeBody {
             column,
             message,
             hint,
+            count,
         } = mistake;
         Self {
             file,
@@ -248,6 +250,7 @@ impl From<Mistake> for MistakeBody {
             column,
             message,
             hint,
+            count,
         }
     }
 }

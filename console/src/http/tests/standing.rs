@@ -109,6 +109,7 @@ pub(super) fn brain_state() -> BrainState {
             column: 5,
             message: "unknown key".to_owned(),
             hint: Some("did you mean `log`?".to_owned()),
+            count: 1,
         }],
         nodes: vec![NodeState {
             node: node("map-1"),
