@@ -25,7 +25,6 @@ struct Scene {
 
 impl Scene {
     fn put(&self, name: &str, log: &Steady, tenant: &str) {
-        // What one record costs is to be well above what a pull costs.
         let text = monitor(name, &log.path, &format!("tenant: {tenant}\n"));
         fs::write(self.config.join(format!("{name}.yaml")), text).expect("writes");
     }
