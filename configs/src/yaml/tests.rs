@@ -71,11 +71,18 @@ fn the_examples_load_without_a_warning() {
         "shop_access",
         "brain-1",
         "console-1",
+        "brain-a",
+        "brain-b",
+        "console-a",
     ];
     assert!(single.iter().all(|name| names.contains(name)), "{names:?}");
     let of_role = |role: &str| documents.iter().filter(|document| document.kind() == role).count();
     let roles = ["agent", "map", "reduce", "brain", "console"].map(of_role);
-    assert_eq!(roles, [11, 3, 2, 1, 1], "one agent alone, and a whole cluster");
+    assert_eq!(
+        roles,
+        [11, 3, 2, 3, 2],
+        "one agent alone, a whole cluster, and what is other with etcd"
+    );
     assert_eq!(warnings, []);
 }
 
