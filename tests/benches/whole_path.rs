@@ -1,7 +1,7 @@
 //! How many bytes a second go the whole way: an agent's file, the Map that pulls and counts it, the Reduce that merges
-//! it, the store, and the answer. A cluster of real processes on this machine; each host's log grows at once by so much,
-//! with records of the last seconds, and the time runs until an answer has all of them: from when the first byte is
-//! appended, so that the appending is in it.
+//! it, the store, and the answer. A cluster of real processes on this machine; each host's log grows at once by so
+//! much, with records of the last seconds, and the time runs until an answer has all of them: from when the first byte
+//! is appended, so that the appending is in it.
 //! `cargo bench -p sunfire-tests --bench whole_path -- [MIB_PER_HOST] [RUNS]`. CPU time is told by role.
 
 use anyhow::{Context, Result, ensure};
