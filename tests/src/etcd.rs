@@ -3,12 +3,14 @@
 use crate::agents::PATIENCE;
 use crate::ports::free_port;
 use crate::skip::skipped;
-use lika::seam::Clock;
+use configdb::{Connection, Place};
+use lika::seam::{Clock, Randomness};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The command; on Debian in the package `etcd-server`.
@@ -25,6 +27,19 @@ struct Member {
     client: u16,
     peer: u16,
     child: Option<Child>,
+}
+
+/// A connection to the ConfigDB at these members, below the usual prefix.
+///
+/// # Panics
+/// If these are no addresses.
+pub fn connect(endpoints: Vec<String>) -> Arc<Connection> {
+    let place = Place {
+        endpoints,
+        prefix: "/sunfire/".to_owned(),
+    };
+    let connection = Connection::open(&place, &Clock::system(), &Randomness::seeded(1));
+    Arc::new(connection.expect("a place"))
 }
 
 impl Etcd {

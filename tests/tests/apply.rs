@@ -1,26 +1,16 @@
 //! `sunfire apply`, `get`, `diff`, `delete` and `history` on a real etcd and on a folder, and what becomes of two who
 //! change one document at a time.
 
+use configdb::Connection;
 use configdb::apply::{ApplyError, Edit, VERSIONS_MAX, apply, history, snapshot};
-use configdb::{Connection, Place};
-use lika::seam::{Clock, Randomness};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use sunfire_tests::binary;
-use sunfire_tests::etcd::Etcd;
+use sunfire_tests::etcd::{Etcd, connect};
 
 fn app(name: &str, hosts: &str) -> String {
     format!("kind: app\nname: {name}\nhosts: {hosts}\n")
-}
-
-fn connect(etcd: &Etcd) -> Arc<Connection> {
-    let place = Place {
-        endpoints: etcd.endpoints(),
-        prefix: "/sunfire/".to_owned(),
-    };
-    let connection = Connection::open(&place, &Clock::system(), &Randomness::seeded(1));
-    Arc::new(connection.expect("a place"))
 }
 
 fn edit(name: &str, text: Option<String>) -> Edit {
@@ -48,7 +38,7 @@ fn who_writes_upon_something_else_is_told_and_writes_nothing() {
     let Some(etcd) = Etcd::start("who_writes_upon_something_else_is_told_and_writes_nothing", 1) else {
         return;
     };
-    let connection = connect(&etcd);
+    let connection = connect(etcd.endpoints());
     let both = || vec![edit("a", Some(app("a", "[]"))), edit("b", Some(app("b", "[]")))];
     assert_eq!(apply_after(&connection, both(), || {}).expect("written"), 1);
     let others = app("b", "[{ host: h, address: 'h:1' }]");
@@ -85,7 +75,7 @@ fn of_many_at_once_each_is_in_the_history_or_was_told() {
     let Some(etcd) = Etcd::start("of_many_at_once_each_is_in_the_history_or_was_told", 1) else {
         return;
     };
-    let connection = connect(&etcd);
+    let connection = connect(etcd.endpoints());
     let write = |number: usize| {
         let connection = Arc::clone(&connection);
         move || {

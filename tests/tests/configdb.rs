@@ -1,27 +1,18 @@
 //! The ConfigDB in a real etcd: what is followed, who leads, and what lasts, while etcd is killed, started again,
 //! compacted, and asked by two at once.
 
-use configdb::{ChunkLog, Connection, EtcdDocuments, Leader, Place, Term, WriteError};
+use configdb::{ChunkLog, Connection, EtcdDocuments, Leader, Term, WriteError};
 use configs::{Documents, Wholeness};
 use etcd::{Compared, Error, Outcome, Transaction};
-use lika::seam::{Clock, Randomness};
+use lika::seam::Clock;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use sunfire_tests::agents::PATIENCE;
-use sunfire_tests::etcd::Etcd;
+use sunfire_tests::etcd::{Etcd, connect};
 use sunfire_tests::forward::Forwarder;
 
 const APP: &str = "kind: app\nname: shop\nhosts: []\n";
-
-fn connect(etcd: &Etcd) -> Arc<Connection> {
-    let place = Place {
-        endpoints: etcd.endpoints(),
-        prefix: "/sunfire/".to_owned(),
-    };
-    let connection = Connection::open(&place, &Clock::system(), &Randomness::seeded(1));
-    Arc::new(connection.expect("a place"))
-}
 
 #[track_caller]
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -52,7 +43,7 @@ fn app(name: &str) -> String {
 fn documents_are_followed_through_mistakes_and_a_restart() {
     let test = "documents_are_followed_through_mistakes_and_a_restart";
     let Some(mut etcd) = Etcd::start(test, 1) else { return };
-    let connection = connect(&etcd);
+    let connection = connect(etcd.endpoints());
     let mut documents = EtcdDocuments::follow(&connection, Path::new("/"), &[]);
     until("an empty etcd is read", || {
         names(&mut documents).is_empty() && documents.wholeness() == Wholeness::Whole
@@ -124,7 +115,7 @@ fn a_compaction_between_two_connections_hides_neither_what_came_nor_what_went() 
 fn a_listing_of_many_pages_is_of_one_revision_and_transactions_compare() {
     let test = "a_listing_of_many_pages_is_of_one_revision_and_transactions_compare";
     let Some(etcd) = Etcd::start(test, 1) else { return };
-    let connection = connect(&etcd);
+    let connection = connect(etcd.endpoints());
     let client = connection.client().clone();
     let all = connection.call(async move {
         for page in 0..3 {
@@ -169,7 +160,7 @@ fn term(connection: &Arc<Connection>, node: &str) -> Option<Term> {
 fn one_leads_at_a_time_and_who_was_deposed_writes_nothing() {
     let test = "one_leads_at_a_time_and_who_was_deposed_writes_nothing";
     let Some(etcd) = Etcd::start(test, 1) else { return };
-    let (one, other) = (connect(&etcd), connect(&etcd));
+    let (one, other) = (connect(etcd.endpoints()), connect(etcd.endpoints()));
     let first = term(&one, "first").expect("a term");
     assert!(first.leads());
     first
@@ -206,7 +197,7 @@ fn one_leads_at_a_time_and_who_was_deposed_writes_nothing() {
 fn a_leader_stops_by_its_own_clock_while_etcd_is_silent_and_goes_on_with_its_lease() {
     let test = "a_leader_stops_by_its_own_clock_while_etcd_is_silent_and_goes_on_with_its_lease";
     let Some(mut etcd) = Etcd::start(test, 1) else { return };
-    let connection = connect(&etcd);
+    let connection = connect(etcd.endpoints());
     let leader = term(&connection, "first").expect("a term");
     etcd.kill(0);
     let clock = Clock::system();
@@ -233,7 +224,7 @@ fn text(number: usize, bytes: usize) -> String {
 fn lines_last_in_etcd_and_an_addition_that_broke_off_counts_for_nothing() {
     let test = "lines_last_in_etcd_and_an_addition_that_broke_off_counts_for_nothing";
     let Some(etcd) = Etcd::start(test, 1) else { return };
-    let connection = connect(&etcd);
+    let connection = connect(etcd.endpoints());
     let leader = term(&connection, "first").expect("a term");
     let open = || ChunkLog::open(&leader, "log").expect("a log");
     let (mut log, nothing) = open();
@@ -270,11 +261,7 @@ fn lines_last_in_etcd_and_an_addition_that_broke_off_counts_for_nothing() {
 
 /// A connection by a forwarder.
 fn connect_by(forwarder: &Forwarder) -> Arc<Connection> {
-    let place = Place {
-        endpoints: vec![format!("http://{}", forwarder.address())],
-        prefix: "/sunfire/".to_owned(),
-    };
-    Arc::new(Connection::open(&place, &Clock::system(), &Randomness::seeded(1)).expect("a place"))
+    connect(vec![format!("http://{}", forwarder.address())])
 }
 
 /// Has the answer lost to whatever writes these bytes.
@@ -322,11 +309,7 @@ fn three_members_lose_their_leader_and_documents_and_terms_go_on() {
     let gone = etcd.leader();
     let mut endpoints = etcd.endpoints();
     endpoints.rotate_left(gone);
-    let place = Place {
-        endpoints,
-        prefix: "/sunfire/".to_owned(),
-    };
-    let connection = Arc::new(Connection::open(&place, &Clock::system(), &Randomness::seeded(1)).expect("a place"));
+    let connection = connect(endpoints);
     let leader = term(&connection, "first").expect("a term");
     let mut documents = EtcdDocuments::follow(&connection, Path::new("/"), &[]);
     etcd.control(&["put", "/sunfire/config/app/shop", APP]);
