@@ -12,6 +12,7 @@ import { healthOf } from './monitors.js';
 import { Age, isStale, NoPoints, StaleBanner } from './notices.js';
 import { assignColours } from './palette.js';
 import { queryOf, spanOf, stepFor } from './query.js';
+import { overflowText } from './states.js';
 import { Downloads, Table } from './table.js';
 import { Outputs, RangeControl, RefreshControl, ViewControl } from './toolbar.js';
 import { count, visible } from './text.js';
@@ -108,7 +109,13 @@ function Title({ monitor }) {
       <span class="newest ${kind === 'stalled' ? 'bad' : 'muted'}" data-test="newest">
         ${ageMs === null ? 'no window answered yet' : `newest window ended ${duration(ageMs)} ago`}</span>
       ${monitor.troubles?.map((trouble) => html`<p class="problem" role="alert">${visible(trouble)}</p>`)}
+      ${noticesOf(monitor).map((notice) => html`<p class="notice" data-test="notice">${visible(notice)}</p>`)}
     </div>`;
+}
+
+/** What its owner should know of a monitor that is well all the same: more groups than are kept, a cost near its limit. */
+function noticesOf({ overflow, notices }) {
+  return [...(overflow ? [`In its newest window: ${overflowText(overflow)}.`] : []), ...(notices ?? [])];
 }
 
 /** Below the chart, since they come and go: what is above must not jump. */

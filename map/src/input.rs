@@ -336,12 +336,14 @@ pub struct Terms {
 }
 
 /// Reads the windows of a subscription apart from any stream, from where they begin to where they are proved, and says
-/// what was found. The same code as streaming, in a stream of its own: so both give the same.
+/// what was found. The same code as streaming, in a stream of its own: so both give the same. `spent` is told after
+/// each pull what that cost.
 pub async fn reread<P: Port>(
     key: &InputKey,
     subscription: Subscription,
     port: &mut P,
     (now_ns, Terms { purpose, bytes_max }): (i64, Terms),
+    mut spent: impl FnMut(Usage),
 ) -> Reread {
     let host = subscription.host.clone();
     let windows = subscription.from_ns..subscription.until_ns.unwrap_or(i64::MAX);
@@ -359,6 +361,9 @@ pub async fn reread<P: Port>(
         let mut pulled = Pulled::default();
         stream.pull(key, port, now_ns, &mut pulled).await;
         reread.bytes = reread.bytes.saturating_add(pulled.bytes);
+        let mut usage = BTreeMap::new();
+        stream.take_usage(&mut usage);
+        usage.into_values().for_each(&mut spent);
         for (_, newer) in pulled.reports {
             reread.report = reread.report.updated(newer);
         }

@@ -13,6 +13,7 @@ mod browse;
 mod budget;
 mod keeper;
 mod outbox;
+mod pace;
 mod port;
 mod registry;
 mod reread;
@@ -33,6 +34,7 @@ use lika::node::{Server, ServerBuilder, Settings};
 use lika::pool::CpuPool;
 use lika::seam::{Clock, Network, Randomness};
 use lika::wire::{Identity, Token};
+use pace::Paces;
 use port::Links;
 use registry::Registry;
 pub(crate) use registry::labels;
@@ -266,6 +268,7 @@ struct Shared {
     turns: Turns,
     suspects: Arc<Semaphore>,
     rereads: Semaphore,
+    paces: Paces,
     browses: Semaphore,
     /// What they look at of compressed files is unpacked in turn.
     unpacks: Semaphore,
@@ -285,6 +288,7 @@ impl Shared {
             turns: Turns::new(limits.pulls_max),
             suspects: Arc::new(Semaphore::new(limits.suspect_pulls_max)),
             rereads: Semaphore::new(limits.rereads_max),
+            paces: Paces::default(),
             browses: Semaphore::new(limits.browses_max),
             unpacks: Semaphore::new(browse::UNPACKS_MAX),
             inflations: Arc::new(Semaphore::new(limits.inflations_max)),

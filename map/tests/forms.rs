@@ -126,3 +126,24 @@ fn a_hole_of_zeros_hides_no_record() {
     bytes.extend_from_slice(format!("{} b\n  more\n{} c\n", stamp(1), stamp(2)).as_bytes());
     check("select count(), bytes() every 10s", &bytes, 500_000, (3, 0));
 }
+
+/// Ranges are asked for while the ones before are counted. What was asked for so must be thrown away where reading
+/// begins anew meanwhile, since a new format shows: here in the third MiB.
+#[test]
+fn a_format_that_changes_far_behind_the_beginning_of_what_is_read_at_once_loses_nothing() {
+    let mut log = String::new();
+    let mut records = 0u32;
+    while log.len() < 5 << 20 {
+        let at = jiff::Timestamp::from_nanosecond(i128::from(START_NS - 500 * S + i64::from(records) * 10_000_000));
+        let at = at.expect("a time");
+        let text = match log.len() < (5 << 20) / 2 {
+            true => at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string(),
+            false => at.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
+        };
+        log.push_str(&format!("{text} op=pay number={records} {}\n", "x".repeat(100)));
+        records += 1;
+    }
+    let mql = "select count(), sum(number) from log '{base}/app.log' parse auto every 10s";
+    check(mql, log.as_bytes(), log.len(), (u64::from(records), 0));
+    check(mql, log.as_bytes(), 700_001, (u64::from(records), 0));
+}

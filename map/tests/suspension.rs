@@ -79,6 +79,15 @@ fn what_stands_before_is_counted_to_its_end_and_the_rest_is_left_out() {
     let records = ordered.windows(&scene.plan);
     assert_eq!(records[&(START_NS + 60 * S)].records, 5);
     assert_eq!(ordered.verdict(START_NS + 65 * S), SETTLED);
+    // It is told what that cost: the log is small, and is read from its beginning.
+    let size = std::fs::metadata(format!("{}/app.log", scene.base))
+        .expect("a log")
+        .len();
+    assert!(
+        (size / 2..=size).contains(&scene.spent_apart.bytes),
+        "{:?} of {size}",
+        scene.spent_apart
+    );
 }
 
 #[test]

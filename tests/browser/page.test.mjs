@@ -783,6 +783,35 @@ describe('tables and files', () => {
   });
 });
 
+describe('a monitor that is well and has something to say', () => {
+  onPage(
+    'names the column of too many groups, and its cost',
+    '?m=looks',
+    async (page) => {
+      await drawn(page);
+      const said = await seen(page, 'notice').allTextContents();
+      assert.deepEqual(said, [
+        'In its newest window: more than 1000, mostly by <i>uri</i>: 45213 different values.',
+        'it is estimated to take 80 ms of CPU a second on map-1, its limit is 50',
+      ]);
+      await picture(page, 'notices');
+    },
+    {
+      prepare: (scenario) => {
+        scenario.monitors = scenario.monitors.map((monitor) =>
+          monitor.name === 'looks'
+            ? {
+                ...monitor,
+                overflow: { groups: 1000, columns: ['<i>uri</i>'], values: 45213, or_more: false },
+                notices: ['it is estimated to take 80 ms of CPU a second on map-1, its limit is 50'],
+              }
+            : monitor,
+        );
+      },
+    },
+  );
+});
+
 describe('the cluster', () => {
   const fine = (scenario) => {
     scenario.monitors = scenario.monitors

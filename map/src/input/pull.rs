@@ -41,6 +41,16 @@ pub(super) struct Pull<'p, P> {
     /// Bytes that may still be fetched.
     budget: u64,
     pub(super) buffer: Vec<u8>,
+    /// What was fetched beyond the buffer while that was counted.
+    ahead: Option<Ahead>,
+    /// Its bytes, or room for them.
+    ahead_bytes: Vec<u8>,
+}
+
+/// A range that was fetched before its turn: it is used if it is what is asked for then.
+struct Ahead {
+    request: RangeRequest,
+    end: Result<RangeEnd, PortError>,
 }
 
 /// Why a pull got no further.
@@ -103,6 +113,8 @@ impl<'p, P: Port> Pull<'p, P> {
             port,
             pulled,
             buffer: Vec::new(),
+            ahead: None,
+            ahead_bytes: Vec::new(),
         }
     }
 
@@ -114,29 +126,44 @@ impl<'p, P: Port> Pull<'p, P> {
         range: Range<u64>,
         tail: Option<TailHash>,
     ) -> Result<RangeEnd, Stop> {
-        let generation = &stream.generations.all[index];
-        self.fetch_range(RangeRequest {
-            path: generation.listed.path.clone(),
-            identity: generation.listed.identity,
-            fingerprint: generation.fingerprint,
-            tail,
-            offset: range.start,
-            length: range.end - range.start,
-        })
-        .await
+        self.fetch_range(range_request(stream, index, range, tail)).await
     }
 
     /// The same, as it is asked for.
     pub(super) async fn fetch_range(&mut self, request: RangeRequest) -> Result<RangeEnd, Stop> {
-        self.buffer.clear();
-        let end = self.port.fetch(request, &mut self.buffer).await?;
-        self.pulled.bytes += self.buffer.len() as u64;
+        let end = match self.ahead.take() {
+            Some(ahead) if ahead.request == request => {
+                std::mem::swap(&mut self.buffer, &mut self.ahead_bytes);
+                ahead.end?
+            }
+            _ => {
+                self.buffer.clear();
+                let end = self.port.fetch(request, &mut self.buffer).await?;
+                self.pulled.bytes += self.buffer.len() as u64;
+                end
+            }
+        };
         self.budget = self.budget.saturating_sub(self.buffer.len() as u64);
         match &end.outcome {
             RangeOutcome::Unchanged if end.sent == self.buffer.len() as u64 => Ok(end),
             RangeOutcome::Refused(problem) => Err(Stop::refused(problem)),
             _ => Err(Stop::Again),
         }
+    }
+
+    /// Does something with the buffer, while the range that is asked for next is on its way.
+    async fn fetch_beside<T>(&mut self, request: Option<RangeRequest>, work: impl FnOnce(&[u8]) -> T) -> T {
+        let Some(request) = request else {
+            return work(&self.buffer);
+        };
+        self.ahead_bytes.clear();
+        let fetch = self.port.fetch(request.clone(), &mut self.ahead_bytes);
+        let buffer = &self.buffer;
+        // The request is written before the work begins: what is sent meanwhile waits in the socket.
+        let (end, done) = tokio::join!(biased; fetch, async { work(buffer) });
+        self.pulled.bytes += self.ahead_bytes.len() as u64;
+        self.ahead = Some(Ahead { request, end });
+        done
     }
 
     /// Whether it has brought all that one pull may.
@@ -548,7 +575,15 @@ impl Stream {
             if pull.buffer.is_empty() || !reading.verifies(&pull.buffer, &trailer) {
                 return Err(Stop::Again);
             }
-            pull.pulled.records += reading.take(&pull.buffer, pull.port.cpu_clock());
+            let tail = reading.tail_hash_with(&pull.buffer);
+            let next = end..size.min(end + RANGE_BYTES.min(pull.budget));
+            let is_whole = pull.buffer.len() as u64 == end - from;
+            let next = (is_whole && !next.is_empty()).then(|| range_request(self, index, next, tail));
+            let Some(reading) = self.generations.all[index].reading_mut() else {
+                return Ok(());
+            };
+            let cpu = pull.port.cpu_clock();
+            pull.pulled.records += pull.fetch_beside(next, |bytes| reading.take(bytes, cpu)).await;
             self.look_for_new_format(index, pull).await?;
         }
     }
@@ -599,6 +634,18 @@ impl Stream {
             self.restart(index, learned, offset);
         }
         Ok(())
+    }
+}
+
+fn range_request(stream: &Stream, index: usize, range: Range<u64>, tail: Option<TailHash>) -> RangeRequest {
+    let generation = &stream.generations.all[index];
+    RangeRequest {
+        path: generation.listed.path.clone(),
+        identity: generation.listed.identity,
+        fingerprint: generation.fingerprint,
+        tail,
+        offset: range.start,
+        length: range.end - range.start,
     }
 }
 

@@ -111,6 +111,11 @@ impl Reading {
         self.received.tail_hash()
     }
 
+    /// The same, once these bytes are taken in.
+    pub(super) fn tail_hash_with(&self, bytes: &[u8]) -> Option<TailHash> {
+        self.received.tail_hash_with(bytes)
+    }
+
     /// Whether bytes that came are what the trailer says the file holds.
     pub(super) fn verifies(&self, bytes: &[u8], end: &RangeEnd) -> bool {
         self.received.verifies(bytes, end)

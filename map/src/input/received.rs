@@ -32,6 +32,13 @@ impl Received {
         is_whole.then(|| tail_hash_of(self.read_to, &self.tail))
     }
 
+    /// The same, once these bytes are taken.
+    pub(super) fn tail_hash_with(&self, bytes: &[u8]) -> Option<TailHash> {
+        let mut after = self.clone();
+        after.take(bytes);
+        after.tail_hash()
+    }
+
     fn tail_with(&self, bytes: &[u8]) -> Vec<u8> {
         if let Some(from) = bytes.len().checked_sub(TAIL_BYTES) {
             return bytes[from..].to_vec();

@@ -1,9 +1,9 @@
 //! Reading some windows of some hosts anew, apart from the stream and from the actors that do it.
 
-use super::Shared;
 use super::port::{AgentPort, Inflations};
+use super::{Shared, pace};
 use crate::definition::Compiled;
-use crate::input::{InputKey, Port, Reread, Subscription, Terms, reread};
+use crate::input::{InputKey, Port, Purpose, Reread, Subscription, Terms, Usage, reread};
 use crate::node::registry::{input_key, labels};
 use crate::protocol::{HostReport, HostTarget, KeptProfile, TaskId};
 use crate::verdict::{HostState, Stage, VerdictRun};
@@ -63,7 +63,20 @@ async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> R
         // A missed sample of the host's figures is missed: there is nothing to read, and nothing new to say.
         return unread(HostReport::silent(target.host));
     };
-    let _turn = node.rereads.acquire().await;
+    let payers = match windows.terms.purpose {
+        Purpose::Repair => pace::payers(&node.registry(), &windows.id, &windows.compiled),
+        // It has a bound of its own.
+        Purpose::Question => Vec::new(),
+    };
+    let clock = &node.config.clock;
+    let _turn = loop {
+        node.paces.wait_for(&payers, clock).await;
+        let turn = node.rereads.acquire().await;
+        // Those before may have spent meanwhile.
+        if node.paces.is_due(&payers, clock.monotonic().as_nanos()) {
+            break turn;
+        }
+    };
     let link = node.links.link(&node, &target.address);
     link.known().await;
     let _agent = link.turn().await;
@@ -86,15 +99,30 @@ async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> R
     };
     let bounds = (node.config.clock.wall().0, windows.terms);
     let inflations = Inflations::InTurn(Arc::clone(&node.reread_inflations));
-    begin(&key, subscription, &mut AgentPort::new(link, inflations, None), bounds).await
+    let spent = |used| node.paces.charge(&payers, used, clock.monotonic().as_nanos());
+    begin(
+        &key,
+        subscription,
+        &mut AgentPort::new(link, inflations, None),
+        bounds,
+        spent,
+    )
+    .await
 }
 
-async fn begin<P: Port>(key: &InputKey, subscription: Subscription, port: &mut P, bounds: (i64, Terms)) -> Reread {
+async fn begin<P: Port>(
+    key: &InputKey,
+    subscription: Subscription,
+    port: &mut P,
+    bounds: (i64, Terms),
+    spent: impl Fn(Usage),
+) -> Reread {
     #[cfg(test)]
     if key.pattern.starts_with("/scripted/") {
+        spent(super::tests::REREAD_COST);
         return unread(super::tests::reread(key, &subscription));
     }
-    reread(key, subscription, port, bounds).await
+    reread(key, subscription, port, bounds, spent).await
 }
 
 /// A report for which nothing was received.

@@ -159,6 +159,11 @@ impl TenantBudget {
         }
     }
 
+    /// Its name and its limits.
+    pub(super) fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
     /// Goes on with these limits; whether they are others.
     pub(super) fn change(&mut self, tenant: &Tenant) -> bool {
         let is_same = self.tenant == *tenant;

@@ -5,7 +5,7 @@ mod scripted;
 
 use super::outbox::AckedCell;
 use super::{AgentTokens, Limits, MapConfig, MapNode, start};
-use crate::input::{InputKey, Port, Pulled, Subscription};
+use crate::input::{InputKey, Port, Pulled, Subscription, Usage};
 use crate::partial::Losses;
 use crate::protocol::{
     Cell, CellVersion, CollectRequest, Collected, Definition, HostReport, HostTarget, InputTarget, KeptProfile,
@@ -322,6 +322,13 @@ impl Script {
 }
 
 /// A re-read of a scripted source: one record a window, or a panic.
+/// What reading one host apart costs.
+pub(super) const REREAD_COST: Usage = Usage {
+    cpu_ns: 500_000_000,
+    bytes: 1 << 20,
+    advanced_ns: 0,
+};
+
 pub(super) fn reread(key: &InputKey, subscription: &Subscription) -> HostReport {
     assert!(!key.address.starts_with("broken"), "this one is broken");
     let to_ns = subscription.until_ns.expect("a re-read has an end");

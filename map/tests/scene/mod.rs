@@ -20,7 +20,7 @@ use logline::stamp::{Detection, FileStamps, Zone, learn};
 use logline::text::Form;
 use map::definition::of_records;
 use map::engine::{Counter, Input as EngineInput, Labels};
-use map::input::{Input, InputKey, Port, PortError, Purpose, Subscription, Suspension, Terms, Turn, reread};
+use map::input::{Input, InputKey, Port, PortError, Purpose, Subscription, Suspension, Terms, Turn, Usage, reread};
 use map::partial::{Partial, WindowPartial};
 use map::plan::Plan;
 use map::protocol::{Cell, CellVersion, HostReport, KeptProfile, RecordsWanted, TaskId};
@@ -265,6 +265,8 @@ pub struct Scene {
     pub plan: Arc<Plan>,
     subscription: Subscription,
     pub kept: Kept,
+    /// What readings apart cost so far.
+    pub spent_apart: Usage,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -323,6 +325,7 @@ impl Scene {
             plan: subscription.plan.clone(),
             subscription,
             kept: Kept::default(),
+            spent_apart: Usage::default(),
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("runtime"),
         }
     }
@@ -457,7 +460,8 @@ impl Scene {
             bytes_max: u64::MAX,
         };
         let (now_ns, key) = (self.time.now(), self.input.key().clone());
-        let reread = reread(&key, subscription, &mut self.port, (now_ns, terms));
+        let spent = |used| self.spent_apart.add(used);
+        let reread = reread(&key, subscription, &mut self.port, (now_ns, terms), spent);
         let mut kept = Kept::default();
         kept.take(&self.runtime.block_on(reread).report);
         kept
@@ -481,7 +485,7 @@ impl Scene {
             bytes_max: u64::MAX,
         };
         let (now_ns, key) = (self.time.now(), self.input.key().clone());
-        let reread = reread(&key, subscription, &mut self.port, (now_ns, terms));
+        let reread = reread(&key, subscription, &mut self.port, (now_ns, terms), |_| ());
         self.runtime.block_on(reread).report
     }
 

@@ -152,6 +152,12 @@ impl Registry {
         }
     }
 
+    /// Whose a shard is that is installed here.
+    pub(in crate::node) fn limits_of_tenant(&self, id: &TaskId) -> Option<&Tenant> {
+        let name = self.tasks.get(id)?.tenant.as_ref()?;
+        self.tenants.get(name).map(TenantBudget::tenant)
+    }
+
     /// Forgets tenants of whom nothing is counted any more.
     pub(super) fn forget_tenants(&mut self) {
         let named: BTreeSet<&String> = self.tasks.values().filter_map(|task| task.tenant.as_ref()).collect();

@@ -397,6 +397,49 @@ fn windows_are_read_anew_apart_from_the_stream() {
     });
 }
 
+#[test]
+fn repairs_of_a_limited_monitor_take_no_more_than_its_limit_allows() {
+    run(async {
+        let scene = Scene::new(Limits::default()).await;
+        // Each host costs 500 ms of CPU, and four are read at a time.
+        let hosts = ["h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8"];
+        let took_s = async |monitor: &str, limits: &str| {
+            let began = scene.clock.monotonic();
+            let Definition::Yaml(text) = yaml(monitor, "/scripted/a") else {
+                unreachable!("it is written so")
+            };
+            let request = RereadRequest {
+                id: id(monitor),
+                epoch: 1,
+                definition: Definition::Yaml(text + limits),
+                hosts: hosts
+                    .iter()
+                    .map(|host| input(host, &format!("{host}:1")).target)
+                    .collect(),
+                profiles: Vec::new(),
+                from_ns: START_NS,
+                to_ns: START_NS + 3 * SECOND,
+            };
+            let MapAnswer::Reread(reports) = scene.ask(MapRequest::Reread(request)).await else {
+                panic!("not read anew");
+            };
+            assert!(reports.iter().all(|report| report.cells.len() == 3));
+            (scene.clock.monotonic().as_nanos() - began.as_nanos()) / 1_000_000_000
+        };
+        assert_eq!(took_s("free", "").await, 0);
+        let limits = "limits: { cpu: 50ms/s }\n";
+        assert_eq!(
+            took_s("pay", limits).await,
+            40,
+            "once what the four before cost is earned"
+        );
+        // Others are not kept waiting; the same one is, for what it still owes.
+        assert_eq!(took_s("other", "limits: { cpu: 500ms/s }\n").await, 4);
+        assert_eq!(took_s("pay", limits).await, 36 + 40);
+        scene.stop().await;
+    });
+}
+
 /// A monitor that may take 50 ms/s of CPU.
 fn limited(monitor: &str, log: &str) -> ShardTask {
     let mut task = task(monitor, log, &[("h1", "a:1")]);
