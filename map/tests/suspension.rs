@@ -60,7 +60,9 @@ const SETTLED: Option<(HostState, Stage)> = Some((HostState::Ok, Stage::Settled)
 fn what_stands_before_is_counted_to_its_end_and_the_rest_is_left_out() {
     let mut scene = scene(MONITOR);
     through(&mut scene, 0, 62);
+    let held_before = scene.held_bytes();
     scene.suspend(&[suspension(1, 60, None)]);
+    assert!(scene.held_bytes() < held_before, "what was under way is let go at once");
     through(&mut scene, 62, 64);
     // A writer held this one back: its window was answered without it.
     line(&scene, 57);

@@ -2,7 +2,6 @@
 //! monitors with a mistake each. A well-behaved monitor beside them stays complete and exact, the process stays small,
 //! and each of the others says what is wrong with it.
 
-use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use sunfire_tests::binary;
 use sunfire_tests::live::api::{get, until_stored};
-use sunfire_tests::live::steady::{S, Steady, monitor, now_ns, settled, state_of, time, troubles, until};
+use sunfire_tests::live::steady::{S, Steady, monitor, now_ns, settled, state_of, time, troubles, until, write_wide};
 use sunfire_tests::live::up::Up;
 
 /// What the process may hold of its own, whatever it is given: three times the 42 MB that were measured.
@@ -34,21 +33,6 @@ struct Scene {
     thin: Steady,
     /// The most that the process held of its own so far.
     rss_anon_max_kb: AtomicU64,
-}
-
-/// Writes a new group in each line.
-fn write_wide(path: &Path, is_over: &AtomicBool) {
-    let mut file = OpenOptions::new().create(true).append(true).open(path).expect("opens");
-    let mut id = 0_u64;
-    while !is_over.load(Ordering::Relaxed) {
-        let (now, mut burst) = (time(now_ns()), String::new());
-        for _ in 0..GROUPS_BURST {
-            id += 1;
-            writeln!(burst, "{now:.3} op=pay id=user-{id:016x}").expect("it is a text");
-        }
-        file.write_all(burst.as_bytes()).expect("writes");
-        std::thread::park_timeout(Duration::from_millis(40));
-    }
 }
 
 /// Writes lines of ten megabytes.
@@ -114,7 +98,7 @@ fn a_well_behaved_monitor_is_exact_beside_what_is_made_to_harm() {
     let (wide, long) = (scene.log("wide"), scene.log("long"));
     std::thread::scope(|scope| {
         scope.spawn(|| scene.thin.write(1, &is_over));
-        scope.spawn(|| write_wide(&wide, &is_over));
+        scope.spawn(|| write_wide(&wide, GROUPS_BURST, &is_over));
         scope.spawn(|| write_long(&long, &is_over));
         let watched = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| watch(&scene)));
         is_over.store(true, Ordering::Relaxed);

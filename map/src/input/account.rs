@@ -91,9 +91,15 @@ impl Account {
         self.asked.within.end = until_ns;
     }
 
-    /// Windows in these stretches are not counted.
+    /// Windows in these stretches are not counted, and what was counted of them is let go at once: it is what the
+    /// monitor may be suspended for.
     pub(super) fn leave_out(&mut self, suspended: &[Suspension]) {
         self.asked.without = starts_of(suspended);
+        let without = Arc::clone(&self.asked.without);
+        let is_counted = |start: &i64| !without.iter().any(|range| range.contains(start));
+        self.committed.retain(|start, _| is_counted(start));
+        self.scratch.retain(|start, _| is_counted(start));
+        self.touched.retain(is_counted);
     }
 
     /// The lateness bound in nanoseconds.

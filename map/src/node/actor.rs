@@ -248,14 +248,18 @@ impl SourceActor {
             .replace(ended)
             .map_or(FIRST_PULL, |before| ended.since(before));
         let elapsed_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-        self.node.registry().charge(&pulled.usage, elapsed_ns, ended.as_nanos());
+        let mut registry = self.node.registry();
+        registry.charge(&pulled.usage, elapsed_ns, ended.as_nanos());
+        registry.note_held(&self.shared, self.source.held());
+        let counting_bytes_max = self.node.config.limits.counting_bytes_max;
+        registry.judge_memory(counting_bytes_max, ended.as_nanos(), now_ns);
+        drop(registry);
         if let Some(t_ns) = pulled.reports.iter().map(|(_, report)| report.t_ns).max()
             && t_ns > 0
             && pulled.trouble.is_none()
         {
             self.offset.lag_ns = now_ns.saturating_sub(t_ns);
         }
-        *self.shared.held() = self.source.held();
         let found = |(id, report): (TaskId, HostReport)| {
             let incarnation = self.told.get(&id)?.incarnation;
             Some(Found {

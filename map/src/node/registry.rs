@@ -198,6 +198,10 @@ pub(super) struct Registry {
     changed: BTreeSet<SourceKey>,
     /// Bytes that wait in all outboxes.
     pending_bytes: usize,
+    /// Bytes that the readers of all sources hold of windows, as of the last pull of each.
+    counting_bytes: usize,
+    /// Time of the monotonic clock when that was judged last.
+    memory_judged_ns: u64,
     /// Numbers given to interests so far.
     incarnations: u64,
     /// What each version of a monitor may cost here, and does.
@@ -376,8 +380,8 @@ impl Registry {
         }
         let is_idle = wanted.is_empty();
         drop(wanted);
-        if is_idle {
-            self.sources.remove(key);
+        if is_idle && let Some(source) = self.sources.remove(key) {
+            self.counting_bytes -= source.held().values().sum::<usize>();
         }
         self.changed.insert(key.clone());
     }
@@ -599,9 +603,9 @@ impl Registry {
             held_bytes: self.pending_bytes as u64,
             ..Totals::default()
         };
+        totals.counting_bytes = self.counting_bytes as u64;
         for source in self.sources.values() {
             totals.inputs_unshared += source.wanted().len() as u64;
-            totals.counting_bytes += source.held().values().sum::<usize>() as u64;
             totals.paused += u64::from(source.is_paused.load(Relaxed));
         }
         totals

@@ -489,6 +489,11 @@ impl Scene {
         self.runtime.block_on(reread).report
     }
 
+    /// Bytes that are held of windows, about.
+    pub fn held_bytes(&self) -> usize {
+        self.input.held().values().sum()
+    }
+
     /// Names of the folder.
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path()).expect("lists");

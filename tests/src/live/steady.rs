@@ -3,6 +3,7 @@
 
 use super::api::{Point, get, query};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -95,6 +96,24 @@ impl Steady {
         let truth = self.truth.lock().expect("no panic");
         let range = truth.range(from_ns..to_ns);
         range.map(|(start, count)| (*start, *count)).collect()
+    }
+}
+
+/// Writes a new group in each line, so many each 40 ms, until it is told to end.
+///
+/// # Panics
+/// If the file cannot be written.
+pub fn write_wide(path: &Path, groups: u64, is_over: &AtomicBool) {
+    let mut file = OpenOptions::new().create(true).append(true).open(path).expect("opens");
+    let mut id = 0_u64;
+    while !is_over.load(Ordering::Relaxed) {
+        let (now, mut burst) = (time(now_ns()), String::new());
+        for _ in 0..groups {
+            id += 1;
+            writeln!(burst, "{now:.3} op=pay id=user-{id:016x} cost={}", id % 1000).expect("it is a text");
+        }
+        file.write_all(burst.as_bytes()).expect("writes");
+        std::thread::park_timeout(BURST_EVERY);
     }
 }
 

@@ -7,6 +7,7 @@
 use super::{HostPlace, Missing, Registry, TaskEntry, claim_key};
 use crate::input::{Suspension, Usage};
 use crate::node::budget::{Budget, Ruling};
+use crate::node::source::SourceShared;
 use crate::node::tenant::{Chosen, Key, TenantBudget};
 use crate::node::verdicts;
 use crate::protocol::{MONITORS_SEEN_MAX, MonitorSeen, TENANTS_SEEN_MAX, TaskId, Tenant, TenantSeen};
@@ -17,6 +18,8 @@ use std::sync::Arc;
 /// Suspensions of a host that are remembered: a reader that begins anew some minutes back passes over them. What is
 /// forgotten would be counted, as if it had been ordered.
 const KEPT_MAX: usize = 8;
+/// A full Map is looked through no more often: what is suspended already holds its windows for a while.
+const MEMORY_JUDGED_EVERY_NS: u64 = 100_000_000;
 
 /// Stretches of time that are not counted of one host.
 #[derive(Debug, Clone, Default)]
@@ -200,9 +203,26 @@ impl Registry {
         }
     }
 
+    /// Takes what a source's reader holds after a pull.
+    pub(in crate::node) fn note_held(&mut self, source: &Arc<SourceShared>, held: BTreeMap<TaskId, usize>) {
+        let is_there = self.sources.get(&source.key);
+        let mut before = source.held();
+        if is_there.is_some_and(|it| Arc::ptr_eq(it, source)) {
+            let sum = |held: &BTreeMap<TaskId, usize>| held.values().sum::<usize>();
+            self.counting_bytes = self.counting_bytes - sum(&before) + sum(&held);
+        }
+        *before = held;
+    }
+
     /// Suspends those whose windows hold most, as few as needed, if all together hold more than this. What suspended
-    /// ones still hold does not count: it grows no more.
+    /// ones still hold does not count: it grows no more. To be asked after each pull; it looks through all sources only
+    /// if that is due, and not more than ten times a second.
     pub(in crate::node) fn judge_memory(&mut self, bytes_max: usize, now_ns: u64, wall_ns: i64) {
+        let is_early = now_ns < self.memory_judged_ns.saturating_add(MEMORY_JUDGED_EVERY_NS);
+        if self.counting_bytes <= bytes_max || is_early {
+            return;
+        }
+        self.memory_judged_ns = now_ns;
         let mut held: BTreeMap<Key, usize> = BTreeMap::new();
         for source in self.sources.values() {
             for (id, bytes) in &*source.held() {
