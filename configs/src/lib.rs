@@ -45,7 +45,7 @@ pub use documents::{Documents, Placed, Wholeness};
 pub use mql::{check_narrowing, parse_condition, parse_expr, parse_local, parse_mql, parse_query, parse_question};
 pub use nearest::nearest;
 pub use source::Source;
-pub use targets::{AppHosts, Targets};
+pub use targets::{AppHosts, NoUrls, Targets, UrlRead, UrlReader};
 pub use texts::Texts;
 pub use units::{bytes, duration_ms};
 pub use watched::Poll;

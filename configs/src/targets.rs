@@ -1,8 +1,11 @@
-//! Hosts of applications from all the places that name them: their documents, and files in Prometheus' `file_sd` form.
+//! Hosts of applications from all the places that name them: their documents, files in Prometheus' `file_sd` form, and
+//! URLs that answer the same (`http_sd`).
 //!
 //! An application's list of hosts is the denominator of every percent. So a source that can't be read must never look
 //! like a source that names nobody: the list then says that it is partial, and whoever keeps the inventory lets no
 //! host go by it.
+
+mod urls;
 
 use crate::Document;
 use crate::app::{App, Host, OWN_LABELS, is_address};
@@ -15,6 +18,8 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use urls::UrlTargets;
+pub use urls::{NoUrls, UrlRead, UrlReader};
 
 /// The hosts of an application as they are named now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,16 +34,17 @@ pub struct AppHosts {
     pub mistakes: Vec<Diagnostic>,
 }
 
-/// Reads the files that applications name, again at every poll, each with its last good targets.
+/// Reads the files and URLs that applications name, again at every poll, each with its last good targets.
 #[derive(Default)]
 pub struct Targets {
     files: Watched<Vec<Host>>,
+    urls: BTreeMap<String, UrlTargets>,
 }
 
 impl Targets {
     /// The hosts of every application among these documents, in their order. `root` is where relative globs of texts
     /// begin that are no files. To be called as often as [`crate::Documents::poll`], with what it has.
-    pub fn poll(&mut self, documents: &[Placed], root: &Path) -> Vec<AppHosts> {
+    pub fn poll(&mut self, documents: &[Placed], root: &Path, reader: &mut dyn UrlReader) -> Vec<AppHosts> {
         let apps = documents.iter().filter_map(|placed| match &placed.document {
             Document::App(app) => Some((placed, app)),
             Document::Monitor(_) | Document::Tenant(_) | Document::Node(_) => None,
@@ -62,6 +68,8 @@ impl Targets {
         listing.files = listed.into_iter().collect();
         // Whether something changed is seen from the hosts by whoever keeps them.
         let _changed = self.files.poll(&listing, parse);
+        let urls = globbed.iter().filter_map(|(_, app, _)| app.http_sd.clone()).collect();
+        urls::take_all(&mut self.urls, &urls, reader);
         globbed
             .into_iter()
             .map(|(placed, app, globs)| self.gather(placed, app, &globs))
@@ -79,12 +87,8 @@ impl Targets {
         for glob in globs {
             self.gather_glob(placed, glob, &mut found, &mut names);
         }
-        if app.http_sd.is_some() {
-            found.wholeness = Wholeness::Partial;
-            found.mistakes.push(placed.mistake(
-                format!("`http_sd` of the app `{}` is not read yet", app.name),
-                "write its answer to a file, and name that by `file_sd`",
-            ));
+        if let Some(url) = &app.http_sd {
+            self.gather_url(placed, url, &mut found, &mut names);
         }
         found
     }
@@ -99,16 +103,49 @@ impl Targets {
                 found.wholeness = Wholeness::Partial;
             }
             found.mistakes.extend(self.files.mistakes_of(path).iter().cloned());
-            for host in self.files.value(path).into_iter().flatten() {
-                if names.insert(host.host.clone()) {
-                    found.hosts.push(host.clone());
-                } else {
-                    let message = format!("the host `{}` is named twice, at last in {}", host.host, path.display());
-                    found
-                        .mistakes
-                        .push(placed.mistake(message, "a host answers once for an app: keep one of them"));
-                }
-            }
+            let hosts = self.files.value(path).into_iter().flatten();
+            add(hosts, &path.display().to_string(), placed, found, names);
+        }
+    }
+
+    fn gather_url(&self, placed: &Placed, url: &str, found: &mut AppHosts, names: &mut BTreeSet<String>) {
+        let unread = UrlTargets::default();
+        let targets = self.urls.get(url).unwrap_or(&unread);
+        if !targets.is_whole() {
+            found.wholeness = Wholeness::Partial;
+        }
+        match (&targets.trouble, &targets.hosts) {
+            (Some(trouble), Some(_)) => found.mistakes.push(placed.mistake(
+                format!("{url}: {trouble}"),
+                "the hosts that it named last stay; mend the server, or the URL",
+            )),
+            (Some(trouble), None) => found.mistakes.push(placed.mistake(
+                format!("{url}: {trouble}"),
+                "no host is known of it yet; mend the server, or the URL",
+            )),
+            // It has a moment to answer before anything is said.
+            (None, _) => {}
+        }
+        found.mistakes.extend(targets.mistakes.iter().cloned());
+        add(targets.hosts.iter().flatten(), url, placed, found, names);
+    }
+}
+
+/// Adds hosts that a source names, each name once.
+fn add<'h>(
+    hosts: impl Iterator<Item = &'h Host>,
+    source: &str,
+    placed: &Placed,
+    found: &mut AppHosts,
+    names: &mut BTreeSet<String>,
+) {
+    for host in hosts {
+        if names.insert(host.host.clone()) {
+            found.hosts.push(host.clone());
+        } else {
+            let message = format!("the host `{}` is named twice, at last in {source}", host.host);
+            let hint = "a host answers once for an app: keep one of them";
+            found.mistakes.push(placed.mistake(message, hint));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! it, the store, and the answer. A cluster of real processes on this machine. On each host so much log is there from
 //! one moment on, with records of the last seconds (a file is renamed to a name that the monitor reads: writing it
 //! would take the processor from those who are measured), and the time runs from then until an answer has all of them.
-//! `cargo bench -p sunfire-tests --bench whole_path -- [MIB_PER_HOST] [RUNS]`. CPU time is told by role.
+//! `cargo bench -p sunfire-tests --bench whole_path -- [MIB] [RUNS]`. CPU time is told by role.
 
 use anyhow::{Context, Result, ensure};
 use lika::seam::Clock;
@@ -16,7 +16,8 @@ use sunfire_tests::access_log::write_access_log;
 use sunfire_tests::cluster::Cluster;
 use sunfire_tests::live::api::{try_get, until_answered, until_stored};
 
-const HOSTS: [(&str, u16); 2] = [("web-01", 7901), ("web-02", 7902)];
+/// Enough of them for their slots to be spread over the three Maps.
+const HOSTS: u16 = 10;
 const ROLES: [&str; 5] = ["agent", "map", "reduce", "brain", "console"];
 /// Seconds of log that the records are of.
 const SECONDS: i64 = 10;
@@ -86,7 +87,8 @@ fn one(mebibytes: u64) -> Result<()> {
     let server = cluster.server();
     cluster.configure("shop.yaml", &configuration(&cluster.hosts_folder()));
     let mut targets = Vec::new();
-    for (host, port) in HOSTS {
+    let hosts: Vec<String> = (1..=HOSTS).map(|number| format!("web-{number:02}")).collect();
+    for (host, port) in hosts.iter().zip(7901..) {
         let address = format!("127.0.0.1:{}", cluster.port(port));
         targets.push(json!({ "targets": [address], "labels": { "host": host } }));
         // An agent's sandbox shuts out what is made in the place of a root after its start; and windows before a log
@@ -104,17 +106,17 @@ fn one(mebibytes: u64) -> Result<()> {
     until_stored(&server, "by_status");
     // Windows of the records must be those that are counted already.
     let from = clock.wall().0 / 1_000_000_000 + 5;
-    let (mut lines, mut bytes) = (HOSTS.len() as u64, 0);
-    for (number, (host, _)) in HOSTS.iter().enumerate() {
+    let (mut lines, mut bytes) = (u64::from(HOSTS), 0);
+    for (number, host) in hosts.iter().enumerate() {
         let path = cluster.host_folder(host).join("next");
-        lines += write_log(&path, mebibytes << 20, number as u64, from)?;
+        lines += write_log(&path, (mebibytes << 20) / u64::from(HOSTS), number as u64, from)?;
         bytes += fs::metadata(&path)?.len();
     }
     while clock.wall().0 / 1_000_000_000 < from + SECONDS + 1 {
         std::thread::park_timeout(Duration::from_millis(100));
     }
     let (before, began_ns) = (cpu_seconds(&cluster)?, clock.wall().0);
-    for (host, _) in HOSTS {
+    for host in &hosts {
         let logs = cluster.host_folder(host);
         fs::rename(logs.join("next"), logs.join("app-next.log"))?;
     }
@@ -149,7 +151,7 @@ fn one(mebibytes: u64) -> Result<()> {
 fn main() -> Result<()> {
     let numbers = std::env::args().skip(1);
     let mut numbers = numbers.filter_map(|argument| argument.parse::<u64>().ok());
-    let (mebibytes, runs) = (numbers.next().unwrap_or(512), numbers.next().unwrap_or(3));
+    let (mebibytes, runs) = (numbers.next().unwrap_or(2048), numbers.next().unwrap_or(3));
     for _ in 0..runs {
         one(mebibytes)?;
     }

@@ -7,6 +7,18 @@ struct Stage {
     root: tempfile::TempDir,
     directory: Directory,
     targets: Targets,
+    urls: Urls,
+}
+
+/// Answers of URLs, as a test sets them.
+#[derive(Default)]
+struct Urls(BTreeMap<String, UrlRead>);
+
+impl UrlReader for Urls {
+    fn read(&mut self, urls: &BTreeSet<String>) -> BTreeMap<String, UrlRead> {
+        let known = |url: &String| Some((url.clone(), self.0.get(url)?.clone()));
+        urls.iter().filter_map(known).collect()
+    }
 }
 
 impl Stage {
@@ -17,6 +29,7 @@ impl Stage {
             root,
             directory,
             targets: Targets::default(),
+            urls: Urls::default(),
         };
         stage.write("apps/a.yaml", &format!("kind: app\nname: a\n{app}\n"));
         files.iter().for_each(|(name, text)| stage.write(name, text));
@@ -31,7 +44,9 @@ impl Stage {
 
     fn poll(&mut self) -> AppHosts {
         let _changed = self.directory.poll();
-        let mut found = self.targets.poll(self.directory.documents(), self.root.path());
+        let mut found = self
+            .targets
+            .poll(self.directory.documents(), self.root.path(), &mut self.urls);
         found.pop().expect("an app")
     }
 
@@ -113,7 +128,7 @@ fn a_source_that_can_not_be_read_makes_the_list_partial() {
         "file_sd: ['*/t.json']",
         &["`*/t.json` has a wildcard in a folder's name"],
     );
-    gone("http_sd: http://x", &["`http_sd` of the app `a` is not read yet"]);
+    gone("http_sd: http://x", &[]);
     gone(
         "file_sd: [x/t.json]",
         &["`x/t.json`: can't be read: No such file or directory (os error 2)"],
@@ -157,4 +172,61 @@ fn wildcards_match_as_they_should() {
     for (pattern, name) in [("?", ""), ("a*b", "ab-"), ("a", "A"), ("*.json", "x.json~"), ("", "x")] {
         fails(pattern, name);
     }
+}
+
+#[test]
+fn a_url_names_hosts_and_keeps_its_last_good_answer() {
+    let mut stage = Stage::new("hosts: [{ host: h, address: 'h:1' }]\nhttp_sd: http://sd/a", &[]);
+    let answered = |text: &str, trouble: Option<&str>| UrlRead {
+        text: Some(text.into()),
+        trouble: trouble.map(str::to_owned),
+    };
+    let set = |stage: &mut Stage, read: UrlRead| stage.urls.0.insert("http://sd/a".to_owned(), read);
+    let unread = |trouble: &str| UrlRead {
+        text: None,
+        trouble: Some(trouble.to_owned()),
+    };
+    set(&mut stage, unread("connection refused"));
+    let own = "h=h:1{}";
+    let told = ["http://sd/a: connection refused"];
+    check(&stage.poll(), Wholeness::Partial, &[own], &told);
+    let all = [own, ONE_HOSTS[0], ONE_HOSTS[1]];
+    set(&mut stage, answered(ONE, None));
+    check(&stage.poll(), Wholeness::Whole, &all, &[]);
+    // Away, or talking nonsense: what it named last stays, and it is said.
+    set(&mut stage, answered(ONE, Some("connection refused")));
+    check(&stage.poll(), Wholeness::Partial, &all, &told);
+    set(&mut stage, answered("<html>", None));
+    let nonsense = ["not a list of targets: expected value"];
+    check(&stage.poll(), Wholeness::Partial, &all, &nonsense);
+    set(&mut stage, answered(r#"[{"targets": ["x"]}]"#, None));
+    let found = stage.poll();
+    check(&found, Wholeness::Partial, &all, &[r#"a target is not an address: "x""#]);
+    assert_eq!(found.mistakes[0].file.as_deref(), Some("http://sd/a"));
+    // Nobody is left, it says.
+    set(&mut stage, answered("[]", None));
+    check(&stage.poll(), Wholeness::Whole, &[own], &[]);
+    // One that is named no more is forgotten: named again, it has not answered.
+    set(&mut stage, answered(ONE, None));
+    stage.poll();
+    stage.write("apps/a.yaml", "kind: app\nname: a\nhosts: [{ host: h, address: 'h:1' }]\n");
+    stage.urls.0.clear();
+    stage.poll();
+    check(&stage.poll(), Wholeness::Whole, &[own], &[]);
+    stage.write("apps/a.yaml", "kind: app\nname: a\nhosts: [{ host: h, address: 'h:1' }]\nhttp_sd: http://sd/a\n");
+    stage.poll();
+    check(&stage.poll(), Wholeness::Partial, &[own], &[]);
+}
+
+#[test]
+fn hosts_of_a_url_and_of_a_file_count_once() {
+    let mut stage = Stage::new("file_sd: [t.json]\nhttp_sd: http://sd/a", &[("apps/t.json", ONE)]);
+    let read = UrlRead {
+        text: Some(ONE.into()),
+        trouble: None,
+    };
+    stage.urls.0.insert("http://sd/a".to_owned(), read);
+    let twice = |host: &str| format!("the host `{host}` is named twice, at last in http://sd/a");
+    let told = [twice("10.0.0.1"), twice("[::1]")];
+    check(&stage.poll(), Wholeness::Whole, &ONE_HOSTS, &told.each_ref().map(String::as_str));
 }

@@ -22,8 +22,9 @@ use logline::text::{Encoding, NUL_ENDED, ends_in_nul};
 use mutant::Mutant;
 use std::ops::Range;
 
-/// Bytes of one range: large enough that asking costs little, small enough to stay in the second-level cache.
-pub(super) const RANGE_BYTES: u64 = 1 << 20;
+/// Bytes of one range: large enough that asking costs little, small enough to stay in the second-level cache together
+/// with the range that comes meanwhile and the reader's own buffer.
+pub(super) const RANGE_BYTES: u64 = 256 << 10;
 /// Files up to this size are read from their beginning: a search would read as much.
 const WHOLE_BYTES_MAX: u64 = 1 << 20;
 /// Samples tried one after the other for a format before a file is called unstamped: 4 MiB of head.
