@@ -14,9 +14,10 @@ use crate::ledger::TaskKey;
 use crate::profiles::{KnownProfiles, Lesson, Log, ProfileBook};
 use crate::protocol::{AppState, Mistake, MonitorState};
 use crate::topology::every_host;
+use crate::urls::HttpSd;
 use configs::cost::Estimate;
 use configs::monitor::Monitor;
-use configs::{AppHosts, Document, Documents, Placed, Poll, Targets, Wholeness};
+use configs::{AppHosts, Document, Documents, Placed, Poll, Targets, UrlReader, Wholeness};
 use map::protocol::{Definition, HostTarget, Tenant};
 use reduce::protocol::InventorySpan;
 use serde::{Serialize, de::DeserializeOwned};
@@ -57,6 +58,8 @@ pub(crate) struct Known {
     pub(crate) apps: Vec<AppState>,
     /// Tenants that have a document.
     pub(crate) tenants: Vec<Tenant>,
+    /// Nodes that are to be given no work, and why.
+    pub(crate) drained: BTreeMap<String, Option<String>>,
     pub(crate) mistakes: Vec<Mistake>,
     pub(crate) wholeness: Wholeness,
     /// By application, [`EVERY`] included.
@@ -90,6 +93,7 @@ pub(crate) struct Keeper {
     lasting: Box<dyn Lasting>,
     configdb: Box<dyn Documents>,
     targets: Targets,
+    urls: Box<dyn UrlReader>,
     inventory: Journal<Change>,
     history: History,
     turns: Journal<Turn>,
@@ -136,6 +140,7 @@ impl Keeper {
             setup,
             lasting,
             targets: Targets::default(),
+            urls: Box::new(HttpSd::default()),
             inventory,
             history,
             turns,
@@ -182,7 +187,8 @@ impl Keeper {
     pub(crate) fn poll(&mut self, now_ns: i64) -> Polled {
         let mut events = Vec::new();
         let mut poll = self.configdb.poll();
-        let apps = self.targets.poll(self.configdb.documents(), self.configdb.root());
+        let (documents, root) = (self.configdb.documents(), self.configdb.root());
+        let apps = self.targets.poll(documents, root, &mut *self.urls);
         poll = poll.or(self.seen.look(self.configdb.mistakes(), &apps, &mut events));
         let mut refused = Vec::new();
         poll = poll.or(self.keep_inventory(&apps, now_ns, &mut events, &mut refused));
@@ -358,6 +364,7 @@ impl Keeper {
             tasks,
             apps: app_states,
             tenants: tenants.configured(),
+            drained: drained(self.configdb.documents()),
             mistakes,
             wholeness: self.configdb.wholeness(),
             spans,
@@ -521,6 +528,15 @@ impl Keeper {
         }
         troubles
     }
+}
+
+/// Nodes that are to be given no work, and why.
+fn drained(documents: &[Placed]) -> BTreeMap<String, Option<String>> {
+    let drains = documents.iter().filter_map(|placed| match &placed.document {
+        Document::Drain(drain) => Some((drain.name.clone(), drain.why.clone())),
+        _ => None,
+    });
+    drains.collect()
 }
 
 /// A journal of what must last, and what it holds.

@@ -27,6 +27,7 @@ mod profiles;
 pub mod protocol;
 mod questions;
 pub mod topology;
+mod urls;
 pub mod windows;
 
 pub use epoch::DataError;

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 mod answers;
 mod cost;
+mod drained;
 mod lessons;
 mod orders;
 mod reads;
@@ -267,6 +268,7 @@ impl Handler<PollDone> for Planner {
                 }
                 if let Some(known) = polled.known {
                     let before = self.versions();
+                    self.tell_drained(&known, context);
                     self.learn(known);
                     self.foretell(&before, context);
                     self.act(context);

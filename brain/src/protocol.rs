@@ -235,6 +235,9 @@ pub struct NodeState {
     pub since_ns: Option<i64>,
     /// Whether it can be asked, and if not, why.
     pub trouble: Option<String>,
+    /// If it is to be given no work: why, and what it still has.
+    #[serde(default)]
+    pub drained: Option<String>,
     /// Figures it gives of itself, by name, with the unit at the end of the name.
     pub figures: BTreeMap<String, u64>,
 }

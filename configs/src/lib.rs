@@ -17,6 +17,7 @@ mod diagnostic;
 mod dir;
 mod directory;
 mod documents;
+pub mod drain;
 pub mod expr;
 mod files;
 mod last;
@@ -45,12 +46,13 @@ pub use documents::{Documents, Placed, Wholeness};
 pub use mql::{check_narrowing, parse_condition, parse_expr, parse_local, parse_mql, parse_query, parse_question};
 pub use nearest::nearest;
 pub use source::Source;
-pub use targets::{AppHosts, NoUrls, Targets, UrlRead, UrlReader};
+pub use targets::{AppHosts, Targets, UrlRead, UrlReader};
 pub use texts::Texts;
 pub use units::{bytes, duration_ms};
 pub use watched::Poll;
 
 use app::App;
+use drain::Drain;
 use monitor::Monitor;
 use set::{Set, check_set};
 use tenant::Tenant;
@@ -65,6 +67,8 @@ pub enum Document {
     App(App),
     /// Who pays.
     Tenant(Tenant),
+    /// Which node is to be given no work.
+    Drain(Drain),
     /// How one process runs: its own file, not a part of the ConfigDB.
     Node(node::Node),
 }
@@ -76,6 +80,7 @@ impl Document {
             Document::Monitor(_) => "monitor",
             Document::App(_) => "app",
             Document::Tenant(_) => "tenant",
+            Document::Drain(_) => "drain",
             Document::Node(node) => node.role(),
         }
     }
@@ -86,6 +91,7 @@ impl Document {
             Document::Monitor(monitor) => &monitor.name,
             Document::App(app) => &app.name,
             Document::Tenant(tenant) => &tenant.name,
+            Document::Drain(drain) => &drain.name,
             Document::Node(node) => node.name(),
         }
     }

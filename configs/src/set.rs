@@ -106,7 +106,7 @@ pub(crate) fn check_set<'d>(
         let tenant = match document {
             Document::Monitor(monitor) => monitor.tenant.as_deref(),
             Document::App(app) => app.tenant.as_deref(),
-            Document::Tenant(_) | Document::Node(_) => None,
+            Document::Tenant(_) | Document::Drain(_) | Document::Node(_) => None,
         };
         if let Some(tenant) = tenant.filter(|tenant| !tenants.contains(tenant))
             && let Some(near) = nearest(tenant, tenants.iter().copied())

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use urls::UrlTargets;
-pub use urls::{NoUrls, UrlRead, UrlReader};
+pub use urls::{UrlRead, UrlReader};
 
 /// The hosts of an application as they are named now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Targets {
     pub fn poll(&mut self, documents: &[Placed], root: &Path, reader: &mut dyn UrlReader) -> Vec<AppHosts> {
         let apps = documents.iter().filter_map(|placed| match &placed.document {
             Document::App(app) => Some((placed, app)),
-            Document::Monitor(_) | Document::Tenant(_) | Document::Node(_) => None,
+            Document::Monitor(_) | Document::Tenant(_) | Document::Drain(_) | Document::Node(_) => None,
         });
         let globbed: Vec<(&Placed, &App, Vec<Globbed>)> = apps
             .map(|(placed, app)| {

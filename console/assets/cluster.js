@@ -89,7 +89,7 @@ function Nodes({ nodes, now }) {
           (node) => html`
           <tr class=${node.life === 'live' && !node.trouble ? '' : 'down'}>
             <td>${visible(node.role)}</td><td class="short">${visible(node.node)}</td><td class="muted">${visible(node.address ?? '')}</td>
-            <td>${LIVES[node.life] ?? visible(node.life)}${node.trouble && html`<div class="bad">${visible(node.trouble)}</div>`}</td>
+            <td>${LIVES[node.life] ?? visible(node.life)}${node.trouble && html`<div class="bad">${visible(node.trouble)}</div>`}${node.drained && html`<div class="notice">${visible(node.drained)}</div>`}</td>
             <td class="short">${node.since ? duration(Math.max(0, now - timeMs(node.since))) : ''}</td>
             <td>${workText(node)}</td>
           </tr>`,

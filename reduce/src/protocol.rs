@@ -94,6 +94,9 @@ pub struct MapNode {
     pub node: NodeAddress,
     /// Its labels; `zone` is compared with the hosts'.
     pub labels: BTreeMap<String, String>,
+    /// Whether it is given no work as long as there are others.
+    #[serde(default)]
+    pub is_drained: bool,
 }
 
 /// How a node is taken by who guards it.

@@ -12,6 +12,7 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
     let mut monitors = 0;
     let mut apps = 0;
     let mut tenants = 0;
+    let mut drains = 0;
     let mut nodes = 0;
     let mut mistakes: u64 = 0;
     for path in &arguments.paths {
@@ -34,6 +35,7 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
             match document {
                 Document::App(_) => apps += 1,
                 Document::Tenant(_) => tenants += 1,
+                Document::Drain(_) => drains += 1,
                 Document::Node(_) => nodes += 1,
                 Document::Monitor(monitor) => {
                     monitors += 1;
@@ -57,7 +59,11 @@ pub fn run(arguments: &CheckArguments) -> Result<Exit, Failure> {
             "{mistakes} mistakes; nothing of these files would be used"
         )));
     }
-    eprintln!("ok: {monitors} monitors, {apps} applications, {tenants} tenants, {nodes} files of nodes");
+    let drained = match drains {
+        0 => String::new(),
+        _ => format!(", {drains} drained nodes"),
+    };
+    eprintln!("ok: {monitors} monitors, {apps} applications, {tenants} tenants, {nodes} files of nodes{drained}");
     Ok(Exit::Complete)
 }
 
@@ -66,7 +72,7 @@ fn bare_labels(documents: &[Document]) -> Vec<String> {
     let apps = || {
         documents.iter().filter_map(|document| match document {
             Document::App(app) => Some(app),
-            Document::Monitor(_) | Document::Tenant(_) | Document::Node(_) => None,
+            Document::Monitor(_) | Document::Tenant(_) | Document::Drain(_) | Document::Node(_) => None,
         })
     };
     let mut warnings = Vec::new();

@@ -1,7 +1,9 @@
 //! The command line: one declaration makes parsing, help, completions and the manual page.
 
 use crate::client::ServerArguments;
-use crate::documents::{ApplyArguments, DeleteArguments, DiffArguments, GetArguments, HistoryArguments};
+use crate::documents::{
+    ApplyArguments, DeleteArguments, DiffArguments, DrainArguments, GetArguments, HistoryArguments,
+};
 use crate::exit::Exit;
 use crate::output::Format;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -52,6 +54,8 @@ pub enum Command {
     Delete(DeleteArguments),
     /// Show the versions of a document
     History(HistoryArguments),
+    /// Take the work from a Map or a Reduce, without a hole, and give it none until told otherwise
+    Drain(DrainArguments),
     /// Say what runs where, who is expected, and which windows are below 100 % and why
     Status(StatusArguments),
     /// Print the JSON Schema of the configuration

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Get(arguments) => documents::get(&arguments),
         Command::Diff(arguments) => documents::diff(&arguments),
         Command::Delete(arguments) => documents::delete(&arguments),
+        Command::Drain(arguments) => documents::drain(&arguments),
         Command::History(arguments) => documents::history(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Schema => schema(),

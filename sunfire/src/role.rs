@@ -130,6 +130,7 @@ pub(crate) fn plan(node: BrainNode, keeping: Keeping) -> BrainPlan {
     let map = |peer: Peer| reduce::protocol::MapNode {
         node: address(&peer),
         labels: peer.labels,
+        is_drained: false,
     };
     BrainPlan {
         node: node.node,

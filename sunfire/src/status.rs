@@ -107,6 +107,8 @@ struct Node {
     life: String,
     since: Option<String>,
     trouble: Option<String>,
+    #[serde(default)]
+    drained: Option<String>,
     figures: BTreeMap<String, u64>,
 }
 
@@ -224,6 +226,18 @@ fn write_verdict(
     Ok(writeln!(out)?)
 }
 
+/// How a node stands, in the words of a table.
+fn state_of(node: &Node) -> String {
+    let stands = node.trouble.clone().unwrap_or_else(|| match node.life.as_str() {
+        "live" => "ok".to_owned(),
+        other => shown_life(other).to_owned(),
+    });
+    match &node.drained {
+        Some(drained) => format!("{stands}, {drained}"),
+        None => stands,
+    }
+}
+
 fn write_cluster(cluster: &Cluster, out: &mut impl Write) -> Result<(), Failure> {
     writeln!(out, "epoch {}", cluster.epoch)?;
     let mut lines = vec![
@@ -237,10 +251,7 @@ fn write_cluster(cluster: &Cluster, out: &mut impl Write) -> Result<(), Failure>
             node.role.clone(),
             node.node.clone(),
             node.address.clone(),
-            node.trouble.clone().unwrap_or_else(|| match node.life.as_str() {
-                "live" => "ok".to_owned(),
-                other => shown_life(other).to_owned(),
-            }),
+            state_of(node),
             node.since.clone().unwrap_or_default(),
             figures.collect::<Vec<_>>().join(" "),
         ]);

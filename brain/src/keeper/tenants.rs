@@ -25,7 +25,7 @@ impl Tenants {
                     let of_app = app.tenant.iter().map(|tenant| (app.name.clone(), tenant.clone()));
                     tenants.of_apps.extend(of_app);
                 }
-                Document::Monitor(_) | Document::Node(_) => {}
+                Document::Monitor(_) | Document::Drain(_) | Document::Node(_) => {}
             }
         }
         tenants

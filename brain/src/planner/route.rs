@@ -103,7 +103,7 @@ impl Planner {
         Place {
             app,
             path,
-            maps: self.setup.maps.clone(),
+            maps: self.maps(),
         }
     }
 }

@@ -94,12 +94,16 @@ impl Planner {
             life: NodeLife::Live,
             since_ns: Some(self.setup.began_ns),
             trouble: None,
+            drained: None,
             figures: BTreeMap::from([
                 ("epoch".to_owned(), self.epoch),
                 ("tasks".to_owned(), self.tasks.len() as u64),
             ]),
         };
-        let reduces = self.reduces.iter().map(reduce_shown);
+        let reduces = self.reduces.iter().enumerate().map(|(number, link)| NodeState {
+            drained: self.drained_reduce(number),
+            ..reduce_shown(link)
+        });
         let maps = self.setup.maps.iter().map(|map| self.map_shown(&map.node));
         std::iter::once(brain).chain(reduces).chain(maps).collect()
     }
@@ -120,6 +124,7 @@ impl Planner {
             life: best.map_or(NodeLife::Unknown, |(_, seen)| seen.life),
             since_ns: best.map(|(_, seen)| seen.since_ns),
             trouble: (!troubles.is_empty()).then(|| troubles.join("; ")),
+            drained: self.drained_map(&map.node, self.map_status(map)),
             // Who cannot be reached says nothing of itself any more.
             figures: self.map_status(map).map(map_figures).unwrap_or_default(),
         }
@@ -150,6 +155,7 @@ fn reduce_shown(link: &ReduceLink) -> NodeState {
         life,
         since_ns: Some(link.since_ns),
         trouble: dead.or(unreachable).or_else(|| link.trouble.clone()),
+        drained: None,
         figures,
     }
 }

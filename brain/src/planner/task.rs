@@ -6,7 +6,7 @@ use crate::leases::ceil_to;
 use crate::ledger::TaskKey;
 use crate::topology::reduce_of;
 use lika::seam::{Deadline, Monotonic};
-use reduce::protocol::{InventorySpan, MonitorStatus, MonitorTask, NodeAddress, Place};
+use reduce::protocol::{InventorySpan, MapNode, MonitorStatus, MonitorTask, NodeAddress, Place};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,17 +173,29 @@ impl Planner {
 
     /// Says anew of every task where it should be and what its Reduce should be told.
     pub(super) fn plan(&mut self) {
-        let live = self.live_reduces();
+        let (live, maps) = (self.willing_reduces(), self.maps());
         for (key, task) in &mut self.tasks {
-            plan_task(key, task, self.known.as_ref(), &live, self.epoch, &self.setup);
+            plan_task(
+                (key, task),
+                self.known.as_ref(),
+                (&live, &maps),
+                self.epoch,
+                &self.setup,
+            );
         }
     }
 
     /// The same, of one task.
     pub(super) fn plan_one(&mut self, key: &TaskKey) {
-        let live = self.live_reduces();
+        let (live, maps) = (self.willing_reduces(), self.maps());
         if let Some(task) = self.tasks.get_mut(key) {
-            plan_task(key, task, self.known.as_ref(), &live, self.epoch, &self.setup);
+            plan_task(
+                (key, task),
+                self.known.as_ref(),
+                (&live, &maps),
+                self.epoch,
+                &self.setup,
+            );
         }
     }
 
@@ -202,16 +214,15 @@ impl Planner {
 }
 
 fn plan_task(
-    key: &TaskKey,
-    task: &mut Task,
+    (key, task): (&TaskKey, &mut Task),
     known: Option<&Known>,
-    live: &[NodeAddress],
+    nodes: (&[NodeAddress], &[MapNode]),
     epoch: u64,
     setup: &PlannerSetup,
 ) {
     let app = task.known.inventory.as_ref();
     let spans = app.zip(known).and_then(|(app, known)| known.spans.get(app));
-    let desired = spans.and_then(|spans| desired(key, task, spans, live, setup));
+    let desired = spans.and_then(|spans| desired(key, task, spans, nodes, setup));
     let before = task.desired.take();
     task.desired = desired.map(|(reduce, wanted)| {
         let wanted = MonitorTask { epoch, ..wanted };
@@ -227,7 +238,7 @@ fn desired(
     key: &TaskKey,
     task: &Task,
     spans: &[InventorySpan],
-    live: &[NodeAddress],
+    (live, maps): (&[NodeAddress], &[MapNode]),
     setup: &PlannerSetup,
 ) -> Option<(usize, MonitorTask)> {
     let (inventory, path) = (task.known.inventory.as_ref()?, task.known.path.as_ref()?);
@@ -249,7 +260,7 @@ fn desired(
         place: Place {
             app: inventory.clone(),
             path: path.clone(),
-            maps: setup.maps.clone(),
+            maps: maps.to_vec(),
         },
         horizon_ns: setup.horizon_ns,
         tenant: task.known.tenant.clone(),

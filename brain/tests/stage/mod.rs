@@ -39,6 +39,7 @@ fn map_node() -> MapNode {
             address: "map:0".to_owned(),
         },
         labels: BTreeMap::new(),
+        is_drained: false,
     }
 }
 

@@ -201,7 +201,12 @@ fn a_url_names_hosts_and_keeps_its_last_good_answer() {
     check(&stage.poll(), Wholeness::Partial, &all, &nonsense);
     set(&mut stage, answered(r#"[{"targets": ["x"]}]"#, None));
     let found = stage.poll();
-    check(&found, Wholeness::Partial, &all, &[r#"a target is not an address: "x""#]);
+    check(
+        &found,
+        Wholeness::Partial,
+        &all,
+        &[r#"a target is not an address: "x""#],
+    );
     assert_eq!(found.mistakes[0].file.as_deref(), Some("http://sd/a"));
     // Nobody is left, it says.
     set(&mut stage, answered("[]", None));
@@ -209,11 +214,17 @@ fn a_url_names_hosts_and_keeps_its_last_good_answer() {
     // One that is named no more is forgotten: named again, it has not answered.
     set(&mut stage, answered(ONE, None));
     stage.poll();
-    stage.write("apps/a.yaml", "kind: app\nname: a\nhosts: [{ host: h, address: 'h:1' }]\n");
+    stage.write(
+        "apps/a.yaml",
+        "kind: app\nname: a\nhosts: [{ host: h, address: 'h:1' }]\n",
+    );
     stage.urls.0.clear();
     stage.poll();
     check(&stage.poll(), Wholeness::Whole, &[own], &[]);
-    stage.write("apps/a.yaml", "kind: app\nname: a\nhosts: [{ host: h, address: 'h:1' }]\nhttp_sd: http://sd/a\n");
+    stage.write(
+        "apps/a.yaml",
+        "kind: app\nname: a\nhosts: [{ host: h, address: 'h:1' }]\nhttp_sd: http://sd/a\n",
+    );
     stage.poll();
     check(&stage.poll(), Wholeness::Partial, &[own], &[]);
 }
@@ -228,5 +239,10 @@ fn hosts_of_a_url_and_of_a_file_count_once() {
     stage.urls.0.insert("http://sd/a".to_owned(), read);
     let twice = |host: &str| format!("the host `{host}` is named twice, at last in http://sd/a");
     let told = [twice("10.0.0.1"), twice("[::1]")];
-    check(&stage.poll(), Wholeness::Whole, &ONE_HOSTS, &told.each_ref().map(String::as_str));
+    check(
+        &stage.poll(),
+        Wholeness::Whole,
+        &ONE_HOSTS,
+        &told.each_ref().map(String::as_str),
+    );
 }

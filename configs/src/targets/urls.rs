@@ -25,20 +25,6 @@ pub trait UrlReader: Send {
     fn read(&mut self, urls: &BTreeSet<String>) -> BTreeMap<String, UrlRead>;
 }
 
-/// No URL is ever fetched, and that is said.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoUrls;
-
-impl UrlReader for NoUrls {
-    fn read(&mut self, urls: &BTreeSet<String>) -> BTreeMap<String, UrlRead> {
-        let none = |url: &String| {
-            let trouble = Some("URLs are not read here".to_owned());
-            (url.clone(), UrlRead { text: None, trouble })
-        };
-        urls.iter().map(none).collect()
-    }
-}
-
 /// The targets of one URL.
 #[derive(Debug, Default)]
 pub(super) struct UrlTargets {

@@ -7,6 +7,7 @@
 mod app;
 mod configdb;
 mod de;
+mod drain;
 mod field;
 mod locate;
 mod monitor;
@@ -167,6 +168,10 @@ fn document(node: &Node, reading: &mut Reading) -> Option<(Document, Range<usize
         Some("tenant") => {
             let raw = de::from_node(node, &mut reading.mistakes)?;
             Document::Tenant(tenant::tenant(&raw, reading, &start))
+        }
+        Some("drain") => {
+            let raw = de::from_node(node, &mut reading.mistakes)?;
+            Document::Drain(drain::drain(&raw, reading, &start))
         }
         Some(other) => {
             let mistake = Mistake::new(kind.span.clone(), format!("unknown kind `{other}`"));

@@ -21,6 +21,7 @@ pub(super) enum RawDocument {
     Monitor(RawMonitor),
     App(RawApp),
     Tenant(RawTenant),
+    Drain(RawDrain),
     Agent(RawAgent),
     Map(RawMap),
     Reduce(RawReduce),
@@ -29,7 +30,7 @@ pub(super) enum RawDocument {
 }
 
 /// The kinds of documents.
-pub(super) const KINDS: [&str; 3] = ["monitor", "app", "tenant"];
+pub(super) const KINDS: [&str; 4] = ["monitor", "app", "tenant", "drain"];
 
 /// The roles that have a file of their own.
 pub(super) const ROLES: [&str; 5] = ["agent", "map", "reduce", "brain", "console"];
@@ -326,6 +327,29 @@ pub(super) struct RawTenantLimits {
     /// Bytes of log per second that each Map goes through for all of them: 1GiB/s, as `cpu`. Default: no limit.
     #[schemars(regex(pattern = r"^\d+ ?(B|kB|KB|MB|GB|KiB|MiB|GiB)/s$"))]
     pub(super) bytes: Field<String>,
+}
+
+/// A Map or a Reduce that is to be given no work: what it has is handed over to others. Removing the document gives it
+/// work again.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["kind", "name"]))]
+pub(super) struct RawDrain {
+    /// Always `drain`.
+    pub(super) kind: Field<DrainKind>,
+    /// The node's name, as the Brain's file has it.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
+    pub(super) name: Field<String>,
+    /// Why, for whoever wonders.
+    pub(super) why: Field<String>,
+}
+
+/// The kind of a drain's document.
+#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum DrainKind {
+    Drain,
 }
 
 /// A host of an application.

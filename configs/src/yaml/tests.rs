@@ -320,7 +320,7 @@ fn keys_and_kinds_get_the_nearest_name() {
     );
     check(
         "kind: dashboard\n",
-        &["1:7: dashboard: unknown kind `dashboard` (kinds: monitor, app, tenant)"],
+        &["1:7: dashboard: unknown kind `dashboard` (kinds: monitor, app, tenant, drain)"],
     );
     check("knid: app\n", &["1:1: knid: unknown key `knid` (did you mean `kind`?)"]);
     let hint = "add a line `kind: monitor` or `kind: app`";

@@ -152,6 +152,8 @@ struct NodeBody {
     life: NodeLife,
     since: Option<String>,
     trouble: Option<String>,
+    /// If it is to be given no work: why, and what it still has.
+    drained: Option<String>,
     figures: BTreeMap<String, u64>,
 }
 
@@ -264,6 +266,7 @@ impl From<NodeState> for NodeBody {
             life: node.life,
             since: node.since_ns.map(rfc3339),
             trouble: node.trouble,
+            drained: node.drained,
             figures: node.figures,
         }
     }

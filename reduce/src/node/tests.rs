@@ -320,6 +320,7 @@ fn map_node(node: &str, address: &str) -> MapNode {
             address: address.to_owned(),
         },
         labels: BTreeMap::new(),
+        is_drained: false,
     }
 }
 

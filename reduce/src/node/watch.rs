@@ -42,8 +42,8 @@ impl Guards {
         self.turn
     }
 
-    /// Of these Maps those that nothing speaks against; all of them if there is none, since there is nowhere else to
-    /// go.
+    /// Of these Maps those that nothing speaks against: they live, and are neither avoided nor drained. If there is
+    /// none, what speaks against them counts for nothing, life last: there is nowhere else to go.
     pub(super) fn living<'m>(&self, maps: &'m [MapNode], is_avoided: impl Fn(&str) -> bool) -> Vec<&'m MapNode> {
         let may_work = |map: &&MapNode| {
             let guarded = self.maps.get(&map.node.address);
@@ -53,7 +53,7 @@ impl Guards {
         let wanted: Vec<&MapNode> = living
             .iter()
             .copied()
-            .filter(|map| !is_avoided(&map.node.address))
+            .filter(|map| !map.is_drained && !is_avoided(&map.node.address))
             .collect();
         match (wanted.is_empty(), living.is_empty()) {
             (false, _) => wanted,

@@ -21,6 +21,7 @@ fn maps(zones: &[Option<u8>]) -> Vec<MapNode> {
     let map = |(index, zone): (usize, &Option<u8>)| MapNode {
         node: node(index),
         labels: labels(*zone),
+        is_drained: false,
     };
     zones.iter().enumerate().map(map).collect()
 }

@@ -64,10 +64,9 @@ pub fn edits(snapshot: &Snapshot, documents: &[Placed], prune: bool) -> Vec<Edit
             .iter()
             .map(|placed| (placed.document.kind(), placed.document.name()))
             .collect();
-        let gone = snapshot
-            .held
-            .iter()
-            .filter(|held| !named.contains(&(held.kind.as_str(), held.name.as_str())));
+        // Which nodes are drained is nothing that a set of files says: it would give them work again unasked.
+        let held = snapshot.held.iter().filter(|held| held.kind != "drain");
+        let gone = held.filter(|held| !named.contains(&(held.kind.as_str(), held.name.as_str())));
         edits.extend(gone.map(|held| removal(&held.kind, &held.name)));
     }
     edits

@@ -4,7 +4,7 @@ use super::changes::{edits, new_warnings, read, removal};
 use super::difference::difference;
 use super::folder::{file_of, write};
 use super::place::Place;
-use super::{ApplyArguments, DeleteArguments, DiffArguments, GetArguments, HistoryArguments};
+use super::{ApplyArguments, DeleteArguments, DiffArguments, DrainArguments, GetArguments, HistoryArguments};
 use crate::exit::{Exit, Failure};
 use configdb::apply::{Edit, Held, Snapshot, Version};
 use std::fmt::Write as _;
@@ -33,6 +33,39 @@ pub fn delete(arguments: &DeleteArguments) -> Result<Exit, Failure> {
     }
     let edits = arguments.names.iter().map(|name| removal(&arguments.kind, name));
     commit(&place, &snapshot, edits.collect(), 0)
+}
+
+/// `sunfire drain`.
+///
+/// # Errors
+/// If the name can't be one, it is to be undone and is not drained, or as [`apply`].
+pub fn drain(arguments: &DrainArguments) -> Result<Exit, Failure> {
+    let place = Place::of(&arguments.place)?;
+    let snapshot = place.snapshot()?;
+    if arguments.undo {
+        find(&snapshot, "drain", &arguments.node)?;
+        return commit(&place, &snapshot, vec![removal("drain", &arguments.node)], 0);
+    }
+    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
+    let why = arguments.why.as_ref().map(|why| format!("why: {}\n", quoted(why)));
+    let text = format!(
+        "kind: drain\nname: {}\n{}",
+        quoted(&arguments.node),
+        why.unwrap_or_default()
+    );
+    if let Err(mistakes) = configs::load_str("drain", &text) {
+        let told: Vec<String> = mistakes.iter().map(|mistake| mistake.message.clone()).collect();
+        return Err(Failure::usage(told.join("; ")));
+    }
+    let held = snapshot.find("drain", &arguments.node);
+    let edit = Edit {
+        kind: "drain".to_owned(),
+        name: arguments.node.clone(),
+        text: Some(text),
+        origin: "sunfire drain".to_owned(),
+    };
+    let is_new = held.map(|held| &held.text) != edit.text.as_ref();
+    commit(&place, &snapshot, is_new.then_some(edit).into_iter().collect(), 1)
 }
 
 fn commit(place: &Place, snapshot: &Snapshot, edits: Vec<Edit>, named: usize) -> Result<Exit, Failure> {

@@ -9,7 +9,7 @@ mod difference;
 mod folder;
 mod place;
 
-pub use commands::{apply, delete, diff, get, history};
+pub use commands::{apply, delete, diff, drain, get, history};
 
 use clap::Args;
 use std::path::PathBuf;
@@ -115,6 +115,30 @@ pub struct HistoryArguments {
     /// Print the text of this version
     #[arg(long, value_name = "N")]
     pub show: Option<u64>,
+    /// Which ConfigDB
+    #[command(flatten)]
+    pub place: PlaceArguments,
+}
+
+/// Arguments of `drain`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  sunfire drain map-2 --why 'new kernel' --etcd http://127.0.0.1:2379
+  sunfire status                                 # says when nothing is left there, and it can be stopped
+  sunfire drain map-2 --undo
+
+It is a document, `kind: drain`, in the ConfigDB: it outlives every process, and stays until it is undone. The node goes
+on running; other Maps or Reduces take over what it has, as they would if it had died, and no window is lost. If every
+node of a role is drained, all go on working.")]
+pub struct DrainArguments {
+    /// The node's name, as the Brain's file has it
+    pub node: String,
+    /// Why, for whoever wonders
+    #[arg(long, value_name = "TEXT", conflicts_with = "undo")]
+    pub why: Option<String>,
+    /// Give it work again
+    #[arg(long)]
+    pub undo: bool,
     /// Which ConfigDB
     #[command(flatten)]
     pub place: PlaceArguments,

@@ -37,7 +37,7 @@ fn from_file(path: &str, name: Option<&str>) -> Result<Monitor, Failure> {
         .into_iter()
         .filter_map(|document| match document {
             Document::Monitor(monitor) => Some(monitor),
-            Document::App(_) | Document::Tenant(_) | Document::Node(_) => None,
+            Document::App(_) | Document::Tenant(_) | Document::Drain(_) | Document::Node(_) => None,
         })
         .filter(|monitor| name.is_none_or(|name| monitor.name == name))
         .collect();

@@ -112,6 +112,7 @@ impl Nodes {
             maps: vec![reduce::protocol::MapNode {
                 node: node(MAP, &map_address),
                 labels: std::collections::BTreeMap::new(),
+                is_drained: false,
             }],
             horizon: HORIZON_DEFAULT,
             first_windows_back: FIRST_WINDOWS_BACK,

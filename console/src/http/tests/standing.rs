@@ -117,6 +117,7 @@ pub(super) fn brain_state() -> BrainState {
             life: NodeLife::Live,
             since_ns: Some(1_500_000_000),
             trouble: None,
+            drained: None,
             figures: [("pulls", 17), ("inputs", 3), ("inputs_unshared", 4)]
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
