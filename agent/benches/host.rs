@@ -232,6 +232,7 @@ impl Puller {
             Ok(Dialling {
                 network,
                 address: address.to_owned(),
+                server_node: None,
                 identity: Identity {
                     role: "map".to_owned(),
                     node: "map-1".to_owned(),

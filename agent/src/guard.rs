@@ -17,6 +17,7 @@ mod folders;
 mod user;
 
 use std::io;
+use std::path::PathBuf;
 
 use configs::node::{Manners, SandboxPolicy};
 
@@ -79,11 +80,12 @@ pub(crate) fn this_thread() -> ioprio::Target {
     ioprio::Target::Process(ioprio::Pid::from_raw(0))
 }
 
-/// Shuts this thread in, and with it all that come after it; says what is in force.
+/// Shuts this thread in, and with it all that come after it; says what is in force. Besides what is below the roots,
+/// files below the `readable` folders may still be read.
 ///
 /// # Errors
 /// If it cannot become the user, or less is in force than is required.
-pub fn confine(roots: &Roots, wanted: Wanted<'_>) -> Result<Confinement, GuardError> {
+pub fn confine(roots: &Roots, readable: &[PathBuf], wanted: Wanted<'_>) -> Result<Confinement, GuardError> {
     if let Some(name) = wanted.user {
         user::become_user(name)?;
     }
@@ -98,7 +100,7 @@ pub fn confine(roots: &Roots, wanted: Wanted<'_>) -> Result<Confinement, GuardEr
         }
     };
     rustix::thread::set_no_new_privs(true).map_err(refused("give up new privileges"))?;
-    let landlock = match folders::restrict(roots) {
+    let landlock = match folders::restrict(roots, readable) {
         Ok((abi, tcp)) => Landlock::InForce { abi, tcp },
         Err(why) => Landlock::Missing(why),
     };

@@ -24,10 +24,20 @@ fn main() -> ExitCode {
             return USAGE.into();
         }
     };
-    let ended = run_file(config, |Started { address, confinement }| {
-        eprintln!("sunfire-agent: listening on {address}");
-        eprintln!("sunfire-agent: confinement: {confinement}");
-    });
+    let ended = run_file(
+        config,
+        |Started {
+             address,
+             confinement,
+             tls,
+         }| {
+            eprintln!("sunfire-agent: listening on {address}");
+            eprintln!("sunfire-agent: confinement: {confinement}");
+            if let Some(tls) = tls {
+                eprintln!("sunfire-agent: TLS: {tls}");
+            }
+        },
+    );
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(ProcessError::Configuration(diagnostics)) => {
@@ -36,7 +46,10 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("sunfire-agent: {}", told(&error));
-            FAILED.into()
+            match error {
+                ProcessError::Tls(_) => CONFIGURATION.into(),
+                _ => FAILED.into(),
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `sunfire agent` and `sunfire-agent` are both this. One thread serves all connections; file work has a few more,
 //! made when needed. Time and chance are those of the machine.
 
+use std::fmt;
 use std::io;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,8 @@ use std::time::Duration;
 use configs::Diagnostic;
 use configs::node::{AgentNode, HardLinkPolicy, Node, SandboxPolicy, TokenSource};
 use lika::node::Server;
-use lika::seam::{Clock, Randomness, TcpNetwork};
+use lika::seam::{Clock, Network, Randomness, TcpNetwork};
+use lika::tls::{TlsError, TlsFiles, TlsNetwork};
 use lika::wire::{Identity, Token, TokenError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -32,6 +34,9 @@ const FILE_WORK_PATIENCE: Duration = Duration::from_secs(1);
 /// Stack of a thread for file work: a search keeps its buffers on the heap, and links are not followed by recursion.
 const FILE_WORK_STACK_BYTES: usize = 512 << 10;
 
+/// What the kernel can put between TCP and a program, by name.
+const KERNEL_PROTOCOLS: &str = "/proc/sys/net/ipv4/tcp_available_ulp";
+
 /// The environment variable by which whoever starts an agent says that he starts it again when it ends.
 pub const SUPERVISED: &str = "SUNFIRE_SUPERVISED";
 
@@ -42,6 +47,39 @@ pub struct Started<'a> {
     pub address: &'a str,
     /// What keeps it within its bounds.
     pub confinement: &'a Confinement,
+    /// How what it says is encrypted, if it is.
+    pub tls: Option<KernelTls>,
+}
+
+/// Whether the kernel could encrypt what is sent from files (kTLS). It is not used yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelTls {
+    /// It has it, and loaded.
+    Loaded,
+    /// It has it not, or not loaded.
+    NotLoaded,
+    /// It does not say.
+    Unknown,
+}
+
+impl KernelTls {
+    fn read() -> KernelTls {
+        match std::fs::read_to_string(KERNEL_PROTOCOLS) {
+            Ok(names) if names.split_ascii_whitespace().any(|name| name == "tls") => KernelTls::Loaded,
+            Ok(_) => KernelTls::NotLoaded,
+            Err(_) => KernelTls::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for KernelTls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            KernelTls::Loaded => "by this process; the kernel's own is loaded, and not used",
+            KernelTls::NotLoaded => "by this process; the kernel's own is not loaded",
+            KernelTls::Unknown => "by this process; the kernel does not say whether it has its own",
+        })
+    }
 }
 
 /// Why an agent did not start, or ended by itself.
@@ -63,9 +101,13 @@ pub enum ProcessError {
     /// The token itself.
     #[error("the token cannot be used")]
     Token(#[source] TokenError),
+    /// Its certificate.
+    #[error("the agent's certificate cannot be used")]
+    Tls(#[source] TlsError),
     /// A listener that others can reach, without a token.
     #[error(
-        "{address} can be reached from other hosts, and there is no token: add `token_file`, or listen on 127.0.0.1"
+        "{address} can be reached from other hosts, and there is neither a token nor a certificate: add `tls` or \
+         `token_file`, or listen on 127.0.0.1"
     )]
     OpenBeyondLoopback {
         /// Where it would have listened.
@@ -140,6 +182,7 @@ pub fn run(node: &AgentNode, ready: impl FnOnce(Started<'_>)) -> Result<(), Proc
         let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signal)?;
         // Nothing is awaited between here and the sandbox, so nobody is answered and no thread made before it.
         let (agent, server) = listen(node, &limits, clock).await?;
+        let tls = node.tls.as_ref().map(|_| KernelTls::read());
         // Nobody may read the list of users once it is confined.
         let user = node.user.clone().or_else(guard::user_name);
         let confinement = confine(node, &agent)?;
@@ -147,6 +190,7 @@ pub fn run(node: &AgentNode, ready: impl FnOnce(Started<'_>)) -> Result<(), Proc
         ready(Started {
             address: server.local_address(),
             confinement: &confinement,
+            tls,
         });
         agent.confined(confinement, user);
         let ended = tokio::select! {
@@ -161,6 +205,17 @@ pub fn run(node: &AgentNode, ready: impl FnOnce(Started<'_>)) -> Result<(), Proc
     ended
 }
 
+/// The folders of the certificate files, and of what is linked there: they are read again when they change, and a
+/// renewal may replace them.
+fn certificate_folders(node: &AgentNode) -> Vec<PathBuf> {
+    let files = node.tls.iter().flat_map(|tls| [&tls.ca, &tls.cert, &tls.key]);
+    let with_targets = files.flat_map(|file| [Some(file.clone()), file.canonicalize().ok()]);
+    let folders = with_targets
+        .flatten()
+        .filter_map(|file| file.parent().map(Path::to_owned));
+    folders.collect()
+}
+
 fn confine(node: &AgentNode, agent: &Agent) -> Result<Confinement, ProcessError> {
     if node.sandbox != SandboxPolicy::Off || node.user.is_some() {
         guard::check_alone().map_err(ProcessError::Guard)?;
@@ -169,7 +224,7 @@ fn confine(node: &AgentNode, agent: &Agent) -> Result<Confinement, ProcessError>
         sandbox: node.sandbox,
         user: node.user.as_deref(),
     };
-    guard::confine(agent.roots(), wanted).map_err(ProcessError::Guard)
+    guard::confine(agent.roots(), &certificate_folders(node), wanted).map_err(ProcessError::Guard)
 }
 
 /// The root that was found to be another folder than the sandbox was made for.
@@ -216,6 +271,7 @@ pub async fn start(node: &AgentNode, limits: &Limits, clock: Clock) -> Result<Se
 
 async fn listen(node: &AgentNode, limits: &Limits, clock: Clock) -> Result<(Arc<Agent>, Server), ProcessError> {
     let token = token_of(node)?;
+    let network = network(node, &clock)?;
     let hard_links = match node.hard_links {
         HardLinkPolicy::Refuse => HardLinks::Refuse,
         HardLinkPolicy::Allow => HardLinks::Allow,
@@ -244,12 +300,28 @@ async fn listen(node: &AgentNode, limits: &Limits, clock: Clock) -> Result<(Arc<
         Arc::clone(&agent),
         (identity, limits),
         (clock, randomness),
-        (&TcpNetwork, &address),
+        (&*network, &address),
     );
     match listening.await {
         Ok(server) => Ok((agent, server)),
         Err(source) => Err(ProcessError::Listen { address, source }),
     }
+}
+
+/// TCP, or TLS over it with the certificate of this host.
+fn network(node: &AgentNode, clock: &Clock) -> Result<Arc<dyn Network>, ProcessError> {
+    let Some(place) = &node.tls else {
+        return Ok(Arc::new(TcpNetwork));
+    };
+    let files = TlsFiles {
+        ca: place.ca.clone(),
+        cert: place.cert.clone(),
+        key: place.key.clone(),
+    };
+    let network = TlsNetwork::over(Arc::new(TcpNetwork), files, clock.clone()).map_err(ProcessError::Tls)?;
+    // Maps ask for this very host.
+    network.check_own_node(ROLE, &node.host).map_err(ProcessError::Tls)?;
+    Ok(Arc::new(network))
 }
 
 /// The bounds of a configuration.
@@ -289,13 +361,13 @@ fn token_of(node: &AgentNode) -> Result<Token, ProcessError> {
             })?;
             text.trim().to_owned()
         }
-        TokenSource::OpenOnLoopback if node.listen.ip().is_loopback() => OPEN_TOKEN.to_owned(),
+        TokenSource::OpenOnLoopback if node.listen.ip().is_loopback() || node.tls.is_some() => OPEN_TOKEN.to_owned(),
         TokenSource::OpenOnLoopback => {
             let address = node.listen.to_string();
             return Err(ProcessError::OpenBeyondLoopback { address });
         }
     };
-    if secret == OPEN_TOKEN && !node.listen.ip().is_loopback() {
+    if secret == OPEN_TOKEN && node.tls.is_none() && !node.listen.ip().is_loopback() {
         let address = node.listen.to_string();
         return Err(ProcessError::OpenBeyondLoopback { address });
     }

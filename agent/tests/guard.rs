@@ -27,7 +27,7 @@ fn prepare(base: &str) {
 
 fn shut_in(base: &str, sandbox: SandboxPolicy, user: Option<&str>) -> Result<Confinement, GuardError> {
     let roots = Roots::open(&[format!("{base}/logs")], HardLinks::Refuse).expect("roots");
-    confine(&roots, Wanted { sandbox, user })
+    confine(&roots, &[], Wanted { sandbox, user })
 }
 
 /// Whether the kernel refused it; a trial that fails for another reason proves nothing.

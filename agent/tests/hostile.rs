@@ -314,7 +314,7 @@ fn sandboxed(test: &str, base: &str) -> Option<Roots> {
         sandbox: SandboxPolicy::On,
         user: None,
     };
-    let confinement = confine(&roots, wanted).expect("best effort");
+    let confinement = confine(&roots, &[], wanted).expect("best effort");
     plant(Some(Mutant::PlainOpen));
     if matches!(confinement.landlock, Landlock::InForce { .. }) {
         return Some(roots);

@@ -49,6 +49,27 @@ impl Node {
         }
     }
 
+    /// Its certificate, if connections are encrypted.
+    pub fn tls(&self) -> Option<&TlsPlace> {
+        match self {
+            Node::Agent(agent) => agent.tls.as_ref(),
+            Node::Map(map) => map.tls.as_ref(),
+            Node::Reduce(reduce) => reduce.tls.as_ref(),
+            Node::Brain(brain) => brain.tls.as_ref(),
+            Node::Console(console) => console.tls.as_ref(),
+        }
+    }
+
+    fn tls_mut(&mut self) -> Option<&mut TlsPlace> {
+        match self {
+            Node::Agent(agent) => agent.tls.as_mut(),
+            Node::Map(map) => map.tls.as_mut(),
+            Node::Reduce(reduce) => reduce.tls.as_mut(),
+            Node::Brain(brain) => brain.tls.as_mut(),
+            Node::Console(console) => console.tls.as_mut(),
+        }
+    }
+
     /// The same with relative paths begun at a folder.
     pub fn begun_at(mut self, folder: &Path) -> Node {
         let begin = |path: &mut PathBuf| *path = folder.join(&*path);
@@ -57,6 +78,9 @@ impl Node {
                 begin(path);
             }
         };
+        if let Some(TlsPlace { ca, cert, key }) = self.tls_mut() {
+            [ca, cert, key].into_iter().for_each(begin);
+        }
         match &mut self {
             Node::Agent(agent) => begin_token(&mut agent.token),
             Node::Map(map) => {
@@ -95,6 +119,8 @@ pub struct MapNode {
     pub listen: SocketAddr,
     /// The secret of the cluster.
     pub token: TokenSource,
+    /// Its certificate, if connections are encrypted.
+    pub tls: Option<TlsPlace>,
     /// The secret that agents ask for.
     pub agents: TokenSource,
     /// Bytes of memory that it may use for what it counts, if it is told.
@@ -113,6 +139,8 @@ pub struct ReduceNode {
     pub listen: SocketAddr,
     /// The secret of the cluster.
     pub token: TokenSource,
+    /// Its certificate, if connections are encrypted.
+    pub tls: Option<TlsPlace>,
     /// Where the store is, `host:port`.
     pub store: String,
 }
@@ -126,6 +154,8 @@ pub struct BrainNode {
     pub listen: SocketAddr,
     /// The secret of the cluster.
     pub token: TokenSource,
+    /// Its certificate, if connections are encrypted.
+    pub tls: Option<TlsPlace>,
     /// Where the ConfigDB is, and where what must last is kept.
     pub configdb: ConfigPlace,
     /// Where the store is, `host:port`.
@@ -183,6 +213,8 @@ pub struct ConsoleNode {
     pub api_token: TokenSource,
     /// The secret of the cluster.
     pub token: TokenSource,
+    /// Its certificate, if connections are encrypted.
+    pub tls: Option<TlsPlace>,
     /// Where the Brains are, `host:port`; without one it answers from the store alone.
     pub brains: Vec<String>,
     /// Where the points are.
@@ -216,6 +248,8 @@ pub struct AgentNode {
     pub browse: Vec<String>,
     /// The secret that its peers must know.
     pub token: TokenSource,
+    /// Its certificate, if connections are encrypted.
+    pub tls: Option<TlsPlace>,
     /// What it does with files of several names.
     pub hard_links: HardLinkPolicy,
     /// Whether the kernel keeps it to what it needs.
@@ -226,6 +260,17 @@ pub struct AgentNode {
     pub manners: Manners,
     /// Its bounds; `None` where the agent's default holds.
     pub limits: AgentLimits,
+}
+
+/// Where a node's certificate is, and the authority's by which it knows others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsPlace {
+    /// Certificates of the authorities that vouch for all nodes.
+    pub ca: PathBuf,
+    /// The node's certificate, and those between it and the authority's.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Where a node's token comes from.

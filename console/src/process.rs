@@ -189,6 +189,7 @@ fn site(config: ConsoleConfig, log: Option<AccessLog>) -> Site {
     let dialling = |address: String| Dialling {
         network: Arc::clone(&config.network),
         address,
+        server_node: None,
         identity: Identity {
             role: ROLE.to_owned(),
             node: config.node.clone(),

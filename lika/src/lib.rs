@@ -3,6 +3,7 @@
 //! It owns what every role needs and none should write twice:
 //! - [`seam`]: clock, randomness and network as handles passed around, so that a whole cluster also runs in simulation;
 //! - [`actor`]: actors with bounded mailboxes under real supervision (on `actix`, which no public type shows);
+//! - [`tls`]: a network whose both ends show certificates, over another one;
 //! - [`wire`]: frames and the handshake of every connection;
 //! - [`node`]: typed requests and answers between nodes over TCP, multiplexed, with deadlines and backpressure;
 //! - [`guard`]: whether a peer lives, by its connection, its silence, and how long it has answered since;
@@ -19,4 +20,5 @@ pub mod node;
 mod panics;
 pub mod pool;
 pub mod seam;
+pub mod tls;
 pub mod wire;

@@ -203,6 +203,7 @@ async fn map(trace: Arc<Mutex<Vec<String>>>) -> turmoil::Result {
     let dialling = Dialling {
         network,
         address,
+        server_node: None,
         identity,
         settings,
         clock,

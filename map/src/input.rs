@@ -115,6 +115,9 @@ pub struct PortError {
 pub struct InputKey {
     /// Where the agent listens.
     pub address: String,
+    /// The host that the agent must prove to be, where agents have certificates. Two hosts at one address are then two
+    /// inputs, of which one at most can be read.
+    pub host: Option<String>,
     /// Path pattern of the log.
     pub pattern: String,
     /// A timestamp format that overrides detection.

@@ -80,6 +80,7 @@ impl Stage {
         Dialling {
             network: Arc::new(self.network.clone()),
             address: ADDRESS.to_owned(),
+            server_node: None,
             identity: identity(role),
             settings: Settings::default(),
             clock: self.clock.clone(),

@@ -9,7 +9,9 @@ use anyhow::anyhow;
 use brain::keeping::Keeping;
 use brain::process::HORIZON_DEFAULT;
 use configdb::Place;
-use configs::node::{BrainNode, ConfigPlace, ConsoleNode, MapNode, Node, Peer, ReduceNode, StorePlace};
+use configs::node::{
+    BrainNode, ConfigPlace, ConsoleNode, MapNode, Node, Peer, ReduceNode, StorePlace, TlsPlace, TokenSource,
+};
 use lika::actor::Escalation;
 use map::node::AgentTokens;
 use reduce::protocol::NodeAddress;
@@ -35,13 +37,23 @@ pub fn run_role(asked: &str, arguments: &RoleArguments) -> Result<Exit, Failure>
             path.display()
         ))),
         Node::Agent(node) => {
-            let ready = |Started { address, confinement }: Started<'_>| {
+            let ready = |Started {
+                             address,
+                             confinement,
+                             tls,
+                         }: Started<'_>| {
                 eprintln!("sunfire agent: listening on {address}");
                 eprintln!("sunfire agent: confinement: {confinement}");
+                if let Some(tls) = tls {
+                    eprintln!("sunfire agent: TLS: {tls}");
+                }
             };
             match agent::process::run(&node, ready) {
                 Ok(()) => Ok(Exit::Complete),
                 Err(ProcessError::Configuration(mistakes)) => Err(told(&mistakes)),
+                Err(error @ ProcessError::Tls(_)) => {
+                    Err(Failure::configuration(format!("{:#}", anyhow::Error::from(error))))
+                }
                 Err(error) => Err(anyhow::Error::from(error).into()),
             }
         }
@@ -71,9 +83,14 @@ async fn until_ended(mut signals: Signals, escalated: impl Future<Output = Escal
     }
 }
 
+/// How a node of these roles reaches others.
+fn means(secret: &TokenSource, tls: Option<&TlsPlace>, roles: &[&str], node: &str) -> Result<Means, Failure> {
+    Means::new(Some(token(secret)?))?.over_tls(tls, roles, node)
+}
+
 async fn map(node: MapNode) -> Result<Exit, Failure> {
     let signals = Signals::new()?;
-    let means = Means::new(Some(token(&node.token)?))?;
+    let means = means(&node.token, node.tls.as_ref(), &[map::protocol::ROLE], &node.node)?;
     let tokens = AgentTokens::common(token(&node.agents)?);
     let listen = node.listen.to_string();
     let mut config = means.map(&node.node, listen.clone(), tokens)?;
@@ -90,7 +107,7 @@ async fn map(node: MapNode) -> Result<Exit, Failure> {
 
 async fn reduce(node: ReduceNode) -> Result<Exit, Failure> {
     let signals = Signals::new()?;
-    let means = Means::new(Some(token(&node.token)?))?;
+    let means = means(&node.token, node.tls.as_ref(), &[reduce::protocol::ROLE], &node.node)?;
     let listen = node.listen.to_string();
     let running = reduce::node::start(means.reduce(&node.node, listen.clone(), &node.store)?).await;
     let mut running = running.map_err(|error| cannot_listen(&listen, error))?;
@@ -102,7 +119,7 @@ async fn reduce(node: ReduceNode) -> Result<Exit, Failure> {
 
 async fn brain(node: BrainNode) -> Result<Exit, Failure> {
     let signals = Signals::new()?;
-    let means = Means::new(Some(token(&node.token)?))?;
+    let means = means(&node.token, node.tls.as_ref(), &[brain::protocol::ROLE], &node.node)?;
     let (config, data) = match node.configdb.clone() {
         ConfigPlace::Folders { config, data } => (config, data),
         ConfigPlace::Etcd {
@@ -149,7 +166,11 @@ pub(crate) fn plan(node: BrainNode, keeping: Keeping) -> BrainPlan {
 
 async fn console(node: ConsoleNode) -> Result<Exit, Failure> {
     let signals = Signals::new()?;
-    let means = Means::new(Some(token(&node.token)?))?;
+    let roles: &[&str] = match node.store {
+        StorePlace::Here { .. } => &[console::process::ROLE, store::protocol::ROLE],
+        StorePlace::There(_) => &[console::process::ROLE],
+    };
+    let means = means(&node.token, node.tls.as_ref(), roles, &node.node)?;
     let (handle, open) = match &node.store {
         StorePlace::Here { data, listen } => {
             std::fs::create_dir_all(data)?;

@@ -155,6 +155,7 @@ pub fn dialling(address: &str, role: &str, token: &str) -> Dialling {
     Dialling {
         network: Arc::new(TcpNetwork),
         address: address.to_owned(),
+        server_node: None,
         identity: Identity {
             role: role.to_owned(),
             node: format!("{role}-1"),

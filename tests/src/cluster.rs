@@ -40,6 +40,14 @@ impl Cluster {
     /// # Panics
     /// If they can't be copied.
     pub fn prepare(binary: &Path, folder: &Path) -> Self {
+        Self::prepare_example("cluster", binary, folder)
+    }
+
+    /// The same of another example.
+    ///
+    /// # Panics
+    /// If its files can't be copied.
+    pub fn prepare_example(example: &str, binary: &Path, folder: &Path) -> Self {
         let mut cluster = Self {
             folder: folder.to_owned(),
             binary: binary.to_owned(),
@@ -47,7 +55,9 @@ impl Cluster {
             ports: BTreeMap::new(),
             members: BTreeMap::new(),
         };
-        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/examples/cluster");
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../configs/examples")
+            .join(example);
         cluster.copy(&examples, &folder.join("cluster"));
         fs::create_dir_all(folder.join("logs")).expect("a folder");
         cluster
@@ -82,7 +92,7 @@ impl Cluster {
             let path = entry.expect("an entry").path();
             let target = to.join(path.file_name().expect("a name"));
             if path.is_dir() {
-                if !path.ends_with("data") {
+                if !path.ends_with("data") && !path.ends_with("certificates") {
                     self.copy(&path, &target);
                 }
                 continue;

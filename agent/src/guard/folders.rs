@@ -1,9 +1,10 @@
-//! Landlock: nothing but reading, below the roots and where the host's zone and id stand; no TCP.
+//! Landlock: nothing but reading, below the roots, where the host's zone and id stand, and where its certificates are;
+//! no TCP.
 //!
 //! A rule holds for a folder as it is, not for its name: a root that is made anew later is not covered. Then reading
 //! there is refused, and [`crate::roots::Roots::seal`] says so. Texts of `/proc` need no rule: they are open already.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd, Ruleset,
@@ -22,8 +23,8 @@ const ZONE_FOLDERS: [&str; 3] = ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo
 const FILES: [&str; 2] = ["/etc/localtime", "/etc/machine-id"];
 
 /// Restricts this thread; gives the interface's version, and whether TCP is refused. Or why there is nothing of it.
-pub(super) fn restrict(roots: &Roots) -> Result<(u32, bool), String> {
-    let status = rules(roots)
+pub(super) fn restrict(roots: &Roots, readable: &[PathBuf]) -> Result<(u32, bool), String> {
+    let status = rules(roots, readable)
         .and_then(RulesetCreated::restrict_self)
         .map_err(|error| error.to_string())?;
     match (status.ruleset, status.landlock) {
@@ -34,7 +35,7 @@ pub(super) fn restrict(roots: &Roots) -> Result<(u32, bool), String> {
     }
 }
 
-fn rules(roots: &Roots) -> Result<RulesetCreated, RulesetError> {
+fn rules(roots: &Roots, readable: &[PathBuf]) -> Result<RulesetCreated, RulesetError> {
     let reading = AccessFs::ReadFile | AccessFs::ReadDir;
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -47,6 +48,9 @@ fn rules(roots: &Roots) -> Result<RulesetCreated, RulesetError> {
     }
     for folder in ZONE_FOLDERS {
         rules = allow(rules, Path::new(folder), reading)?;
+    }
+    for folder in readable {
+        rules = allow(rules, folder, reading)?;
     }
     for file in FILES {
         rules = allow(rules, Path::new(file), AccessFs::ReadFile.into())?;

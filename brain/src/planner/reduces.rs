@@ -38,6 +38,7 @@ impl Planner {
             let client = Client::start(Dialling {
                 network: self.setup.network.clone(),
                 address: node.address.clone(),
+                server_node: None,
                 identity: self.setup.identity.clone(),
                 settings: Settings::default(),
                 clock: context.clock().clone(),

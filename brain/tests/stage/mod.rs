@@ -342,6 +342,7 @@ impl Stage {
         let client: Client<BrainProtocol> = Client::start(Dialling {
             network: Arc::new(self.network.clone()),
             address: BRAIN.to_owned(),
+            server_node: None,
             identity: identity("console"),
             settings: Settings::default(),
             clock: self.clock.clone(),

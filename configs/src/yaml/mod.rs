@@ -21,6 +21,7 @@ pub(crate) mod schema;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use crate::Document;
 use crate::diagnostic::{Diagnostic, Lines, Mistake};

@@ -5,7 +5,8 @@ use super::configdb;
 use super::field::Field;
 use super::raw_node::{RawBrain, RawConsole, RawMap, RawPeer, RawReduce};
 use super::reading::Reading;
-use super::role::{NOWHERE, listen, open_beyond_loopback};
+use super::role::{NOWHERE, listen};
+use super::tls::{open_beyond_loopback, tls};
 use crate::app::is_address;
 use crate::diagnostic::Mistake;
 use crate::node::{BrainNode, ConsoleNode, MAP_MEMORY_BYTES_MIN, MapNode, Peer, ReduceNode, StorePlace, TokenSource};
@@ -81,13 +82,14 @@ pub(super) fn map(raw: &RawMap, reading: &mut Reading, document: Range<usize>) -
         token_file: &raw.token_file,
     };
     let Common { node, listen, token } = common(&fields, ("map", "127.0.0.1:7811"), reading, &document);
-    open_beyond_loopback(&raw.listen, &token, reading);
+    open_beyond_loopback(&raw.listen, (&token, &raw.tls), reading);
     let agents = raw.agents.value();
     let agents = agents.map(|agents| token_file(&agents.token_file, "token_file", reading));
     MapNode {
         node,
         listen,
         token,
+        tls: tls(&raw.tls, reading),
         agents: agents.unwrap_or(TokenSource::OpenOnLoopback),
         memory_bytes: memory(&raw.memory, reading),
     }
@@ -111,12 +113,13 @@ pub(super) fn reduce(raw: &RawReduce, reading: &mut Reading, document: Range<usi
         token_file: &raw.token_file,
     };
     let Common { node, listen, token } = common(&fields, ("reduce", "127.0.0.1:7821"), reading, &document);
-    open_beyond_loopback(&raw.listen, &token, reading);
+    open_beyond_loopback(&raw.listen, (&token, &raw.tls), reading);
     needed(&raw.store, ("reduce", "store", STORE_HINT), reading, &document);
     ReduceNode {
         node,
         listen,
         token,
+        tls: tls(&raw.tls, reading),
         store: address(&raw.store, "store", reading),
     }
 }
@@ -131,13 +134,14 @@ pub(super) fn brain(raw: &RawBrain, reading: &mut Reading, document: Range<usize
         token_file: &raw.token_file,
     };
     let Common { node, listen, token } = common(&fields, ("brain", "127.0.0.1:7841"), reading, &document);
-    open_beyond_loopback(&raw.listen, &token, reading);
+    open_beyond_loopback(&raw.listen, (&token, &raw.tls), reading);
     needed(&raw.store, ("brain", "store", STORE_HINT), reading, &document);
     let configdb = configdb::place(raw, reading, &document);
     BrainNode {
         node,
         listen,
         token,
+        tls: tls(&raw.tls, reading),
         configdb,
         store: address(&raw.store, "store", reading),
         reduces: peers(&raw.reduces, "reduces", reading, &document),
@@ -205,6 +209,7 @@ pub(super) fn console(raw: &RawConsole, reading: &mut Reading, document: Range<u
         listen,
         api_token,
         token,
+        tls: tls(&raw.tls, reading),
         brains: brains(raw, reading),
         store,
     }
@@ -236,7 +241,7 @@ fn store(raw: &RawConsole, token: &TokenSource, reading: &mut Reading, document:
     }
     needed(&store.data, ("store", "data", hint), reading, &span);
     let at = listen(&store.listen, ("store", "127.0.0.1:7831"), reading, &span);
-    open_beyond_loopback(&store.listen, token, reading);
+    open_beyond_loopback(&store.listen, (token, &raw.tls), reading);
     StorePlace::Here {
         data: reading.text(&store.data, "data").unwrap_or_default().into(),
         listen: at.unwrap_or(NOWHERE),

@@ -4,7 +4,7 @@
 //! required is said to the schema and checked by the validation. The comments are the schema's descriptions.
 
 use super::field::{Field, Ordered};
-use super::raw_node::{RawBrain, RawConsole, RawMap, RawReduce};
+use super::raw_node::{RawBrain, RawConsole, RawMap, RawReduce, RawTls};
 use schemars::{JsonSchema, Schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use std::fmt;
@@ -372,7 +372,7 @@ pub(super) struct RawHost {
 pub(super) struct RawAgent {
     /// Always `agent`.
     pub(super) role: Field<AgentRole>,
-    /// Where it listens, as IP address and port: 127.0.0.1:7801. Beyond loopback a token is needed.
+    /// Where it listens, as IP address and port: 127.0.0.1:7801. Beyond loopback a token or `tls` is needed.
     pub(super) listen: Field<String>,
     /// The name by which the inventory knows this host.
     pub(super) host: Field<String>,
@@ -385,6 +385,8 @@ pub(super) struct RawAgent {
     pub(super) token: Field<String>,
     /// A file that holds the token, in place of `token`.
     pub(super) token_file: Field<String>,
+    /// The certificate by which this node and those it talks to know each other; all that they say is encrypted.
+    pub(super) tls: Field<RawTls>,
     /// What to do with a log that has several hard links. Default: refuse.
     pub(super) hard_links: Field<RawHardLinks>,
     /// Whether the kernel shuts the agent in: files below its roots to read, no program to run, nobody to dial.

@@ -12,15 +12,31 @@ pub(super) struct RawMap {
     pub(super) role: Field<MapRole>,
     /// Its name, by which the Brain's file knows it.
     pub(super) node: Field<String>,
-    /// Where it listens to Reduces: 127.0.0.1:7811. Beyond loopback a token is needed.
+    /// Where it listens to Reduces: 127.0.0.1:7811. Beyond loopback a token or `tls` is needed.
     pub(super) listen: Field<String>,
     /// A file that holds the secret that all nodes of a cluster share, at least 16 bytes.
     pub(super) token_file: Field<String>,
+    /// The certificate by which this node and those it talks to know each other; all that they say is encrypted.
+    pub(super) tls: Field<RawTls>,
     /// How agents are asked.
     pub(super) agents: Field<RawAgents>,
     /// Memory for what it counts: 1GiB, at least 64MiB. Pulls wait, and the largest monitors are suspended, before it
     /// takes more. Default: 1GiB.
     pub(super) memory: Field<String>,
+}
+
+/// A node's certificate.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["ca", "cert", "key"]))]
+pub(super) struct RawTls {
+    /// A PEM file with the certificate of the authority that vouches for all nodes; of several, while one follows
+    /// another.
+    pub(super) ca: Field<String>,
+    /// A PEM file with this node's certificate, whose URI names say its role: sunfire://role/map, sunfire://agent/h1
+    pub(super) cert: Field<String>,
+    /// A PEM file with its private key.
+    pub(super) key: Field<String>,
 }
 
 /// How a Map asks agents.
@@ -40,10 +56,12 @@ pub(super) struct RawReduce {
     pub(super) role: Field<ReduceRole>,
     /// Its name, by which the Brain's file knows it.
     pub(super) node: Field<String>,
-    /// Where it listens to Brains: 127.0.0.1:7821. Beyond loopback a token is needed.
+    /// Where it listens to Brains: 127.0.0.1:7821. Beyond loopback a token or `tls` is needed.
     pub(super) listen: Field<String>,
     /// A file that holds the secret that all nodes of a cluster share, at least 16 bytes.
     pub(super) token_file: Field<String>,
+    /// The certificate by which this node and those it talks to know each other; all that they say is encrypted.
+    pub(super) tls: Field<RawTls>,
     /// Where the store is: 127.0.0.1:7831
     pub(super) store: Field<String>,
 }
@@ -57,10 +75,12 @@ pub(super) struct RawBrain {
     pub(super) role: Field<BrainRole>,
     /// Its name.
     pub(super) node: Field<String>,
-    /// Where it listens to consoles: 127.0.0.1:7841. Beyond loopback a token is needed.
+    /// Where it listens to consoles: 127.0.0.1:7841. Beyond loopback a token or `tls` is needed.
     pub(super) listen: Field<String>,
     /// A file that holds the secret that all nodes of a cluster share, at least 16 bytes.
     pub(super) token_file: Field<String>,
+    /// The certificate by which this node and those it talks to know each other; all that they say is encrypted.
+    pub(super) tls: Field<RawTls>,
     /// The folder of the ConfigDB: monitors and applications as YAML files. Or `configdb`.
     pub(super) config: Field<String>,
     /// The folder of what must last: epochs, the inventory's history, what was learned of logs. Or `configdb`.
@@ -120,6 +140,8 @@ pub(super) struct RawConsole {
     pub(super) api_token_file: Field<String>,
     /// A file that holds the secret that all nodes of a cluster share, at least 16 bytes.
     pub(super) token_file: Field<String>,
+    /// The certificate by which this node and those it talks to know each other; all that they say is encrypted.
+    pub(super) tls: Field<RawTls>,
     /// Where the Brain is: 127.0.0.1:7841
     pub(super) brain: Field<String>,
     /// The same of several, of which one leads: ["10.0.0.1:7841", "10.0.0.2:7841"]
@@ -134,7 +156,7 @@ pub(super) struct RawConsole {
 pub(super) struct RawStore {
     /// The folder of the store's file, if it is kept by this process.
     pub(super) data: Field<String>,
-    /// Where it then listens to the other nodes: 127.0.0.1:7831. Beyond loopback a token is needed.
+    /// Where it then listens to the other nodes: 127.0.0.1:7831. Beyond loopback a token or `tls` is needed.
     pub(super) listen: Field<String>,
     /// Where the store is, if another process keeps it: 127.0.0.1:7831
     pub(super) address: Field<String>,

@@ -3,6 +3,7 @@
 use super::field::Field;
 use super::raw::{RawAgent, RawAgentLimits, RawHardLinks, RawManners, RawSandbox};
 use super::reading::Reading;
+use super::tls::{open_beyond_loopback, tls};
 use crate::diagnostic::Mistake;
 use crate::node::{
     AgentLimits, AgentNode, HardLinkPolicy, Manners, SandboxPolicy, Secret, TOKEN_BYTES_MIN, TokenSource,
@@ -18,7 +19,7 @@ pub(super) const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4
 pub(super) fn agent(raw: &RawAgent, reading: &mut Reading, document: Range<usize>) -> AgentNode {
     let listen = listen(&raw.listen, ("agent", "127.0.0.1:7801"), reading, &document);
     let token = token(raw, reading, &document);
-    open_beyond_loopback(&raw.listen, &token, reading);
+    open_beyond_loopback(&raw.listen, (&token, &raw.tls), reading);
     if let Field::Absent = raw.host {
         reading.note(Mistake::new(document.clone(), "the agent has no `host`").hint("add the host's name: `host: h1`"));
     }
@@ -28,6 +29,7 @@ pub(super) fn agent(raw: &RawAgent, reading: &mut Reading, document: Range<usize
         roots: roots(&raw.roots, reading, document),
         browse: Vec::new(),
         token,
+        tls: tls(&raw.tls, reading),
         hard_links: match raw.hard_links.value() {
             Some(RawHardLinks::Allow) => HardLinkPolicy::Allow,
             Some(RawHardLinks::Refuse) | None => HardLinkPolicy::Refuse,
@@ -65,21 +67,6 @@ pub(super) fn listen(
         reading.note(mistake.hint(format!("write an IP address and a port: {example}, or [::1]:{port}")));
     }
     address
-}
-
-/// Notes a listener that others can reach, and that asks for no token.
-pub(super) fn open_beyond_loopback(raw: &Field<String>, token: &TokenSource, reading: &mut Reading) {
-    let Some((text, span)) = raw.given() else { return };
-    let listen = text.parse::<SocketAddr>().ok();
-    if let (Some(listen), TokenSource::OpenOnLoopback) = (listen, token)
-        && !listen.ip().is_loopback()
-    {
-        let mistake = Mistake::new(
-            span,
-            format!("`{listen}` can be reached from other hosts, and there is no token"),
-        );
-        reading.note(mistake.hint("add `token_file: …` that all nodes share, or listen on 127.0.0.1"));
-    }
 }
 
 /// The mistakes of a token are shown at the document's beginning, since a diagnostic prints the line that it is about.
@@ -261,8 +248,8 @@ mod tests {
         check(
             &head.replace("127.0.0.1:0", "0.0.0.0:7801"),
             &[
-                "2:9: `0.0.0.0:7801` can be reached from other hosts, and there is no token (add `token_file: …` \
-             that all nodes share, or listen on 127.0.0.1)",
+                "2:9: `0.0.0.0:7801` can be reached from other hosts, and there is neither a token nor `tls` \
+             (add `tls: { ca: …, cert: …, key: … }` or `token_file: …` that all nodes share, or listen on 127.0.0.1)",
             ],
         );
         check(

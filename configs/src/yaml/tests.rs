@@ -74,14 +74,16 @@ fn the_examples_load_without_a_warning() {
         "brain-a",
         "brain-b",
         "console-a",
+        "vault-01",
+        "map-tls",
     ];
     assert!(single.iter().all(|name| names.contains(name)), "{names:?}");
     let of_role = |role: &str| documents.iter().filter(|document| document.kind() == role).count();
     let roles = ["agent", "map", "reduce", "brain", "console"].map(of_role);
     assert_eq!(
         roles,
-        [11, 3, 2, 3, 2],
-        "one agent alone, a whole cluster, and what is other with etcd"
+        [13, 4, 3, 4, 3],
+        "one agent alone, a whole cluster, what is other with etcd, and a small cluster with certificates"
     );
     assert_eq!(warnings, []);
 }

@@ -151,6 +151,7 @@ impl<P: BulkProtocol> BulkClient<P> {
             protocol: P::NAME.to_owned(),
             versions: P::VERSIONS,
             server_role,
+            server_node: self.dialling.server_node.clone(),
         };
         let (stream, peer, _limits) = connect(&self.dialling, &wanted).await?;
         let never = ReadPatience {

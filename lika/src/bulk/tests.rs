@@ -11,7 +11,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::node::{Dialling, Server, ServerBuilder, Settings};
-use crate::seam::{Clock, MemoryNetwork, Network, Randomness, TcpNetwork, WallNs};
+use crate::seam::{Clock, MemoryNetwork, Network, Randomness, TcpNetwork};
+use crate::tls::TlsNetwork;
+use crate::tls::tests::{Authority, NOW};
 use crate::wire::{Identity, Token};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -61,16 +63,24 @@ struct Stage {
 #[derive(Debug, Clone, Copy)]
 enum Over {
     Tcp,
+    Tls,
     Memory,
 }
 
 impl Stage {
     async fn new(over: Over, settings: BulkSettings) -> Stage {
+        let (clock, randomness) = (Clock::simulated(NOW), Randomness::seeded(5));
+        let folder = tempfile::tempdir().unwrap();
         let (network, address): (Arc<dyn Network>, _) = match over {
+            Over::Tls => {
+                let names = ["sunfire://role/agent", "sunfire://role/map"];
+                let files = Authority::new().write(folder.path(), &names, 2030);
+                let network = TlsNetwork::over(Arc::new(TcpNetwork), files, clock.clone());
+                (Arc::new(network.unwrap()), "127.0.0.1:0")
+            }
             Over::Tcp => (Arc::new(TcpNetwork), "127.0.0.1:0"),
             Over::Memory => (Arc::new(MemoryNetwork::default()), "agent:1"),
         };
-        let (clock, randomness) = (Clock::simulated(WallNs(0)), Randomness::seeded(5));
         let identity = |role: &str| {
             let token = Token::new("a token of some length").unwrap();
             Identity {
@@ -79,7 +89,6 @@ impl Stage {
                 token,
             }
         };
-        let folder = tempfile::tempdir().unwrap();
         let source = Folder {
             path: folder.path().to_owned(),
         };
@@ -95,6 +104,7 @@ impl Stage {
         let dialling = Dialling {
             network,
             address,
+            server_node: None,
             identity: identity("map"),
             settings: Settings::default(),
             clock,
@@ -233,12 +243,13 @@ proptest! {
 #[tokio::test]
 async fn chunks_are_never_larger_than_a_frame_may_be() {
     check_ranges(Over::Tcp, u32::MAX, 1 << 20, 20 << 20, &[(0, 20 << 20)]).await;
+    check_ranges(Over::Tls, u32::MAX, 1 << 20, 20 << 20, &[(0, 20 << 20)]).await;
     check_ranges(Over::Memory, 0, 10, 100, &[(0, 100)]).await;
 }
 
 #[tokio::test]
 async fn offsets_near_the_end_of_numbers_are_merely_shorter() {
-    for over in [Over::Tcp, Over::Memory] {
+    for over in [Over::Tcp, Over::Tls, Over::Memory] {
         check_ranges(
             over,
             1000,
@@ -386,6 +397,7 @@ async fn check_shrinking(over: Over, space_bytes: usize, length: u64, shrunk: u6
 async fn a_file_that_shrinks_under_a_chunk_gives_only_what_was_there() {
     for space_bytes in [5000, 8 << 20] {
         check_shrinking(Over::Tcp, space_bytes, 8 << 20, (8 << 20) - 4000).await;
+        check_shrinking(Over::Tls, space_bytes, 8 << 20, (8 << 20) - 4000).await;
         check_shrinking(Over::Memory, space_bytes, 1 << 20, 900_000).await;
     }
 }

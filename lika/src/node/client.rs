@@ -13,7 +13,7 @@ use super::writer::write_queued;
 use super::{Protocol, Settings};
 use crate::seam::{BoxedStream, Clock, Network, Randomness};
 use crate::wire::frame::{FrameError, Kind, encode};
-use crate::wire::handshake::{HandshakeError, Limits, Wanted, greet};
+use crate::wire::handshake::{HandshakeError, Limits, Reached, Wanted, greet};
 use crate::wire::{FrameReader, Identity, Lane, Peer, ReadError, pack};
 
 /// What is needed to reach a node.
@@ -23,6 +23,8 @@ pub struct Dialling {
     pub network: Arc<dyn Network>,
     /// Where, as `host:port`.
     pub address: String,
+    /// The name that its node must have a certificate for, on a network of certificates; any of its role if none.
+    pub server_node: Option<String>,
     /// As whom.
     pub identity: Identity,
     /// Within which bounds.
@@ -94,7 +96,7 @@ impl<P: Protocol> Client<P> {
         let (status_sender, status) = watch::channel(Status::Connecting);
         let (address, clock) = (dialling.address.clone(), dialling.clock.clone());
         let keeper = Keeper {
-            wanted: wanted::<P>(Lane::Messages),
+            wanted: wanted::<P>(Lane::Messages, &dialling),
             dialling,
             status: status_sender.clone(),
         };
@@ -215,13 +217,14 @@ impl<P: Protocol> Client<P> {
     }
 }
 
-pub(crate) fn wanted<P: Protocol>(lane: Lane) -> Wanted {
+pub(crate) fn wanted<P: Protocol>(lane: Lane, dialling: &Dialling) -> Wanted {
     let server_role = P::SERVER_ROLE.to_owned();
     Wanted {
         lane,
         protocol: P::NAME.to_owned(),
         versions: P::VERSIONS,
         server_role,
+        server_node: dialling.server_node.clone(),
     }
 }
 
@@ -237,11 +240,19 @@ pub(crate) async fn connect(
         settings,
         clock,
         randomness,
+        ..
     } = dialling;
     let patience = settings.handshake_deadline;
     let dialled = clock.timeout(patience, network.dial(address)).await;
     let mut stream = dialled.map_err(|_| HandshakeError::TooSlow(patience))??;
-    let (peer, limits) = greet(&mut stream, identity, wanted, address, (clock, randomness, patience)).await?;
+    // One patience for what is below and for what is above.
+    let shaken = clock.timeout(patience, async {
+        let names = stream.establish().await.map_err(HandshakeError::Tls)?;
+        let names = names.as_ref();
+        let server = Reached { address, names };
+        greet(&mut stream, identity, wanted, server, (clock, randomness, patience)).await
+    });
+    let (peer, limits) = shaken.await.map_err(|_| HandshakeError::TooSlow(patience))??;
     Ok((stream, peer, limits))
 }
 

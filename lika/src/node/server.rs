@@ -15,7 +15,8 @@ use super::seats::{Door, Seats, Standing};
 use super::serving::serve_messages;
 use super::{Handler, Protocol, Settings};
 use crate::seam::{BoxedFuture, BoxedStream, Clock, Listener, Network, Randomness};
-use crate::wire::handshake::{Admitted, Asked, HandshakeError, Host, Limits, welcome};
+use crate::tls::name_of_role;
+use crate::wire::handshake::{Admitted, Asked, HandshakeError, Host, Limits, Reached, welcome};
 use crate::wire::{Identity, Lane, Peer, Refused};
 
 /// How long to wait after the system could not accept a connection, as when it is out of descriptors.
@@ -298,7 +299,15 @@ async fn shake(shared: &ServerShared, stream: &mut BoxedStream, address: &str) -
         patience: settings.handshake_deadline,
     };
     let admission = |asked: &Asked<'_>| admit(shared, asked);
-    welcome(stream, host, &admission, address, (clock, &shared.randomness)).await
+    let patience = settings.handshake_deadline;
+    // One patience for what is below and for what is above.
+    let shaken = clock.timeout(patience, async {
+        let names = stream.establish().await.map_err(HandshakeError::Tls)?;
+        let names = names.as_ref();
+        let client = Reached { address, names };
+        welcome(stream, host, &admission, client, (clock, &shared.randomness)).await
+    });
+    shaken.await.map_err(|_| HandshakeError::TooSlow(patience))?
 }
 
 fn find<'a>(services: &'a Services, lane: Lane, protocol: &str) -> Option<&'a Arc<dyn Service>> {
@@ -311,7 +320,17 @@ fn find<'a>(services: &'a Services, lane: Lane, protocol: &str) -> Option<&'a Ar
 fn admit(shared: &ServerShared, asked: &Asked<'_>) -> Result<(u16, u16), Refused> {
     let service = find(&shared.services, asked.lane, asked.protocol);
     let service = service.ok_or_else(|| Refused::UnknownProtocol(asked.protocol.to_owned()))?;
-    if !service.client_roles().contains(&asked.role) {
+    let may_ask = service.client_roles().contains(&asked.role);
+    if let Some(names) = asked.names
+        && !(may_ask && names.cover(asked.role, asked.node))
+    {
+        let needed: Vec<String> = service.client_roles().iter().map(|role| name_of_role(role)).collect();
+        return Err(Refused::Certificate {
+            needed: needed.join(" or "),
+            shown: names.to_string(),
+        });
+    }
+    if !may_ask {
         return Err(Refused::Role(asked.role.to_owned()));
     }
     if !shared.seats.free_for(asked.role, asked.node) {

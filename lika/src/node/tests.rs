@@ -150,6 +150,7 @@ impl Stage {
         let dialling = Dialling {
             network,
             address,
+            server_node: None,
             identity,
             settings,
             clock,
@@ -579,7 +580,7 @@ async fn a_peer_that_reads_nothing_is_dropped() {
         ..Settings::default()
     };
     let (_, stage) = Stage::memory(settings).await;
-    let wanted = client::wanted::<Talk>(crate::wire::Lane::Messages);
+    let wanted = client::wanted::<Talk>(crate::wire::Lane::Messages, &stage.dialling);
     let (mut stream, _, _) = client::connect(&stage.dialling, &wanted).await.unwrap();
     let body = crate::wire::pack(&Ask::Large(100_000)).unwrap();
     let head = [u32::MAX.to_le_bytes(), 0u32.to_le_bytes()].concat();
@@ -608,7 +609,7 @@ async fn a_peer_that_reads_nothing_is_dropped() {
 #[tokio::test]
 async fn damaged_frames_end_the_connection_not_the_server() {
     let stage = Stage::tcp().await;
-    let wanted = client::wanted::<Talk>(crate::wire::Lane::Messages);
+    let wanted = client::wanted::<Talk>(crate::wire::Lane::Messages, &stage.dialling);
     let (mut stream, _, _) = client::connect(&stage.dialling, &wanted).await.unwrap();
     let body = crate::wire::pack(&Ask::Whoami).unwrap();
     let request = crate::wire::frame::encode(crate::wire::Kind::Request, 1, &[&[0; 8], &body], 1000).unwrap();

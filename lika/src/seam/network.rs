@@ -1,7 +1,7 @@
 //! The network seam: listening and dialling by address text, over streams that may or may not be kernel sockets.
 //!
-//! TCP is the only network of a real run. A simulation implements [`Network`] over its own streams; whatever needs a
-//! kernel socket (`sendfile`) asks the stream for it and has a plain way without.
+//! The network of a real run is TCP, or TLS over it ([`crate::tls`]). A simulation implements [`Network`] over its own
+//! streams; whatever needs a kernel socket (`sendfile`) asks the stream for it and has a plain way without.
 
 use std::future::Future;
 use std::io;
@@ -10,13 +10,21 @@ use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::tls::Names;
+
 /// A future of a trait object's method.
 pub type BoxedFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A connected stream of bytes.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {
-    /// The kernel's TCP socket below, where there is one.
+    /// The kernel's TCP socket below, where there is one and bytes go over it as they are.
     fn tcp(&self) -> Option<&TcpStream>;
+
+    /// Does what must be done before the first byte, and says what the other end's certificate names, on a network
+    /// where it has one. The caller bounds the time; a stream whose future was dropped is of no use any more.
+    fn establish(&mut self) -> BoxedFuture<'_, io::Result<Option<Names>>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// Any stream, boxed.
@@ -38,6 +46,11 @@ pub trait Network: Send + Sync + 'static {
 
     /// Connects to `address` (`host:port`); the caller bounds the time.
     fn dial<'a>(&'a self, address: &'a str) -> BoxedFuture<'a, io::Result<BoxedStream>>;
+
+    /// Whether both ends of its connections prove who they are ([`Stream::establish`]).
+    fn proves_names(&self) -> bool {
+        false
+    }
 }
 
 /// TCP of this machine, with `TCP_NODELAY`: requests are small and wait for answers.

@@ -5,7 +5,8 @@
 //! Server: `Welcome` with its own, over another label. Labels keep a proof from being sent back where it came from,
 //! nonces from being used again. The server proves itself second, so that strangers get nothing to guess against.
 //! It says who is at the other end when the connection opens; it does not encrypt, nor protect against somebody who
-//! can change a connection under way: that is what mTLS will be for.
+//! can change a connection under way. Below it there may be TLS ([`crate::tls`]), which does: then the role and the
+//! name that an end claims count only if its certificate names them, beside what the token proves.
 
 use std::fmt;
 use std::io;
@@ -21,9 +22,12 @@ use super::frame::{FrameError, Kind, encode};
 use super::reader::{FrameReader, ReadError, ReadPatience};
 use super::{pack, unpack};
 use crate::seam::{Clock, Randomness};
+use crate::tls::{Names, name_of_node, name_of_role};
 
 /// What every connection begins with; its digit is the version of frames and handshake.
 const PREFACE: &[u8; 8] = b"lika/1\r\n";
+/// What a connection over TLS begins with.
+const TLS_HANDSHAKE: u8 = 0x16;
 /// No handshake message is longer; so much can a stranger make us hold.
 const HANDSHAKE_BYTES_MAX: usize = 4096;
 /// Shorter ones could be guessed from a recorded handshake.
@@ -130,6 +134,14 @@ pub enum Refused {
     /// As many connections are open as may.
     #[error("it has as many connections as it may; raise its limit or connect less often")]
     TooManyConnections,
+    /// The certificate does not let its holder ask.
+    #[error("it needs a certificate that names {needed}, and was shown one that names {shown}")]
+    Certificate {
+        /// The names of which one is needed.
+        needed: String,
+        /// The names that the certificate has.
+        shown: String,
+    },
     /// The handshake made no sense to the server.
     #[error("it could not read our handshake; check that both nodes run compatible versions")]
     Malformed,
@@ -143,8 +155,22 @@ pub enum HandshakeError {
     #[error("the handshake was not done after {} ms; the other end is overloaded or something else", .0.as_millis())]
     TooSlow(Duration),
     /// The other end does not speak this at all.
-    #[error("the other end does not speak this protocol; check the address and port")]
+    #[error("the other end does not speak this protocol, or only over TLS; check address, port, and `tls:` of both")]
     NotLika,
+    /// The other end speaks TLS, and we don't.
+    #[error("the other end speaks TLS, and this node does not; give it `tls:` as well")]
+    TlsUnexpected,
+    /// TLS was not agreed on.
+    #[error("no TLS connection")]
+    Tls(#[source] io::Error),
+    /// The server's certificate is another node's than we meant to reach.
+    #[error("the server needs a certificate that names {needed}, and showed one that names {shown}")]
+    ServerCertificate {
+        /// The name that is needed.
+        needed: String,
+        /// The names that the certificate has.
+        shown: String,
+    },
     /// The server said no.
     #[error("the server refused the connection")]
     Refused(#[source] Refused),
@@ -198,6 +224,17 @@ pub struct Wanted {
     pub versions: (u16, u16),
     /// The role that the server must have.
     pub server_role: String,
+    /// The node that a server with a certificate must be, by its name there; any of the role if there is none.
+    pub server_node: Option<String>,
+}
+
+/// The other end as it was reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Reached<'a> {
+    /// Where.
+    pub address: &'a str,
+    /// What its certificate names, where it showed one.
+    pub names: Option<&'a Names>,
 }
 
 /// What a server bounds, told to clients so that they wait on their side instead of being refused.
@@ -275,10 +312,10 @@ pub async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     identity: &Identity,
     wanted: &Wanted,
-    address: &str,
+    server: Reached<'_>,
     (clock, randomness, patience): (&Clock, &Randomness, Duration),
 ) -> Result<(Peer, Limits), HandshakeError> {
-    let greeting = greet_unbounded(stream, identity, wanted, address, (clock, randomness, patience));
+    let greeting = greet_unbounded(stream, identity, wanted, server, (clock, randomness, patience));
     clock
         .timeout(patience, greeting)
         .await
@@ -289,7 +326,7 @@ async fn greet_unbounded<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     identity: &Identity,
     wanted: &Wanted,
-    address: &str,
+    server: Reached<'_>,
     (clock, randomness, patience): (&Clock, &Randomness, Duration),
 ) -> Result<(Peer, Limits), HandshakeError> {
     let hello = pack(&Hello {
@@ -313,6 +350,7 @@ async fn greet_unbounded<S: AsyncRead + AsyncWrite + Unpin>(
             expected,
         });
     }
+    check_server(wanted, server.names, &challenge.node)?;
     let (least, greatest) = wanted.versions;
     if !(least..=greatest).contains(&challenge.version) {
         return Err(malformed("the server chose a version that was not offered"));
@@ -335,11 +373,24 @@ async fn greet_unbounded<S: AsyncRead + AsyncWrite + Unpin>(
         Peer {
             role,
             node,
-            address: address.to_owned(),
+            address: server.address.to_owned(),
             version,
         },
         limits,
     ))
+}
+
+/// Whether a server with a certificate is whom we meant, and whom it says it is.
+fn check_server(wanted: &Wanted, names: Option<&Names>, claimed: &str) -> Result<(), HandshakeError> {
+    let Some(names) = names else { return Ok(()) };
+    let role = &wanted.server_role;
+    let needed = match &wanted.server_node {
+        Some(node) if !names.names(role, node) => name_of_node(role, node),
+        _ if !names.cover(role, claimed) => format!("{} or {}", name_of_role(role), name_of_node(role, claimed)),
+        _ => return Ok(()),
+    };
+    let shown = names.to_string();
+    Err(HandshakeError::ServerCertificate { needed, shown })
 }
 
 async fn answer<S: AsyncRead + Unpin>(
@@ -347,7 +398,8 @@ async fn answer<S: AsyncRead + Unpin>(
     expected: Kind,
 ) -> Result<bytes::Bytes, HandshakeError> {
     let frame = match reader.next().await {
-        Err(ReadError::Frame(FrameError::HeaderDamaged)) => return Err(HandshakeError::NotLika),
+        // A server of TLS says so in fewer bytes than a header has.
+        Err(ReadError::Frame(FrameError::HeaderDamaged) | ReadError::Truncated) => return Err(HandshakeError::NotLika),
         read => read?,
     };
     match frame.kind {
@@ -368,6 +420,8 @@ pub struct Asked<'a> {
     pub role: &'a str,
     /// The name that it claims.
     pub node: &'a str,
+    /// What its certificate names, where it showed one.
+    pub names: Option<&'a Names>,
 }
 
 /// How a server decides on a greeting that came from a node with the token: the versions it speaks of what was asked
@@ -402,10 +456,10 @@ pub async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     host: Host<'_>,
     admission: Admission<'_>,
-    address: &str,
+    client: Reached<'_>,
     (clock, randomness): (&Clock, &Randomness),
 ) -> Result<Admitted, HandshakeError> {
-    let welcoming = welcome_unbounded(stream, host, admission, address, (clock, randomness));
+    let welcoming = welcome_unbounded(stream, host, admission, client, (clock, randomness));
     clock
         .timeout(host.patience, welcoming)
         .await
@@ -416,11 +470,14 @@ async fn welcome_unbounded<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     host: Host<'_>,
     admission: Admission<'_>,
-    address: &str,
+    client: Reached<'_>,
     (clock, randomness): (&Clock, &Randomness),
 ) -> Result<Admitted, HandshakeError> {
     let mut preface = [0; PREFACE.len()];
     stream.read_exact(&mut preface).await?;
+    if preface[0] == TLS_HANDSHAKE {
+        return Err(HandshakeError::TlsUnexpected);
+    }
     if &preface != PREFACE {
         return Err(HandshakeError::NotLika);
     }
@@ -435,6 +492,7 @@ async fn welcome_unbounded<S: AsyncRead + AsyncWrite + Unpin>(
         protocol: &hello.protocol,
         role: &hello.role,
         node: &hello.node,
+        names: client.names,
     };
     let decision = admission(&asked).and_then(|versions| common_version(versions, hello.versions));
     let identity = host.identity;
@@ -469,7 +527,7 @@ async fn welcome_unbounded<S: AsyncRead + AsyncWrite + Unpin>(
         peer: Peer {
             role,
             node,
-            address: address.to_owned(),
+            address: client.address.to_owned(),
             version,
         },
         lane,

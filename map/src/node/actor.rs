@@ -135,7 +135,7 @@ pub(super) struct SourceActor {
 
 impl SourceActor {
     pub(super) fn new(node: Arc<Shared>, shared: Arc<SourceShared>) -> Self {
-        let link = node.links.link(&node, shared.key.address());
+        let link = node.links.link(&node, shared.key.address(), shared.key.host());
         Self {
             source: Source::new(&shared.key),
             port: port(&node, &link, None),
@@ -348,7 +348,7 @@ impl Actor for SourceActor {
             };
             let mut registry = self.node.registry();
             registry.fill(&self.shared, self.now_ns(), &why);
-            if matches!(self.shared.key, SourceKey::System(_)) {
+            if matches!(self.shared.key, SourceKey::System(..)) {
                 registry.resume_behind_said(&self.shared);
             }
         }

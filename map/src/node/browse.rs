@@ -46,7 +46,8 @@ impl Shared {
             detail: format!("nothing came within {} ms", BROWSE_PATIENCE.as_millis()),
         };
         let _turn = self.browses.try_acquire().map_err(|_none_free| NotBrowsed::Busy)?;
-        let link = self.links.link(self, &request.address);
+        let host = request.host.as_deref().filter(|_| self.config.network.proves_names());
+        let link = self.links.link(self, &request.address, host);
         let asked = async {
             link.known().await;
             match request.question {

@@ -64,13 +64,14 @@ impl Drop for AgentLink {
 }
 
 impl AgentLink {
-    fn start(shared: &Shared, address: &str) -> Self {
+    fn start(shared: &Shared, address: &str, host: Option<&str>) -> Self {
         let config = &shared.config;
         let mut identity = config.identity.clone();
         identity.token = config.agent_tokens.of(address).clone();
         let dialling = Dialling {
             network: Arc::clone(&config.network),
             address: address.to_owned(),
+            server_node: host.map(str::to_owned),
             identity,
             settings: Settings {
                 handshake_deadline: HANDSHAKE_DEADLINE,
@@ -197,20 +198,22 @@ pub(super) enum Reach {
     Disconnected,
 }
 
-/// The links of a node, by address.
+/// The links of a node, by address and by the host that must be there.
 #[derive(Default)]
-pub(super) struct Links(Mutex<BTreeMap<String, Weak<AgentLink>>>);
+pub(super) struct Links(Mutex<BTreeMap<(String, Option<String>), Weak<AgentLink>>>);
 
 impl Links {
-    /// The link to an agent; it begins to connect if it is new. Needs a tokio runtime.
-    pub(super) fn link(&self, shared: &Shared, address: &str) -> Arc<AgentLink> {
+    /// The link to an agent, which must prove to be a host if one is given; it begins to connect if it is new. Needs a
+    /// tokio runtime.
+    pub(super) fn link(&self, shared: &Shared, address: &str, host: Option<&str>) -> Arc<AgentLink> {
+        let key = (address.to_owned(), host.map(str::to_owned));
         let mut links = lock(&self.0);
-        if let Some(link) = links.get(address).and_then(Weak::upgrade) {
+        if let Some(link) = links.get(&key).and_then(Weak::upgrade) {
             return link;
         }
         links.retain(|_, link| link.strong_count() > 0);
-        let link = Arc::new(AgentLink::start(shared, address));
-        links.insert(address.to_owned(), Arc::downgrade(&link));
+        let link = Arc::new(AgentLink::start(shared, address, host));
+        links.insert(key, Arc::downgrade(&link));
         link
     }
 

@@ -146,10 +146,12 @@ pub(crate) fn labels(target: &HostTarget, app: Option<&str>) -> BTreeMap<String,
     labels
 }
 
-/// The input of a monitor's log on a host; `${label}` in its path stands for a label of the host.
-pub(super) fn input_key(monitor: &Monitor, pattern: &str, target: &HostTarget) -> InputKey {
+/// The input of a monitor's log on a host, which its agent must prove to be or not; `${label}` in its path stands for a
+/// label of the host.
+pub(super) fn input_key(monitor: &Monitor, pattern: &str, target: &HostTarget, by_host: bool) -> InputKey {
     InputKey {
         address: target.address.clone(),
+        host: by_host.then(|| target.host.clone()),
         pattern: with_labels(pattern, &labels(target, monitor.app.as_deref())),
         timestamp: monitor.timestamp.clone(),
         timezone: monitor.timezone.clone(),
@@ -210,6 +212,8 @@ pub(super) struct Registry {
     tenants: BTreeMap<String, TenantBudget>,
     /// Suspensions so far.
     suspensions: u64,
+    /// Whether agents prove by certificates which host they are.
+    by_host: bool,
 }
 
 /// A report for a shard, and for which of its incarnations it was made.
@@ -231,6 +235,14 @@ pub(super) struct Totals {
 }
 
 impl Registry {
+    /// A registry where agents prove which host they are, or do not.
+    pub(super) fn new(by_host: bool) -> Self {
+        Self {
+            by_host,
+            ..Self::default()
+        }
+    }
+
     /// Refuses what comes from a topology that is no longer in force, whether or not the shard is here.
     pub(super) fn check_epoch(&self, id: &TaskId, epoch: u64) -> Result<(), Refused> {
         let known = self.tasks.get(id).map(|task| task.epoch);
@@ -255,7 +267,7 @@ impl Registry {
     ) -> Result<(), Refused> {
         self.check_epoch(&task.id, task.epoch)?;
         let places: BTreeMap<String, HostPlace> = (task.inputs.into_iter())
-            .map(|input| (input.target.host.clone(), place(input, &compiled)))
+            .map(|input| (input.target.host.clone(), place(input, &compiled, self.by_host)))
             .collect();
         let new_sources: BTreeSet<&SourceKey> = places.values().map(|place| &place.key).collect();
         let new_sources = new_sources.into_iter().filter(|key| !self.sources.contains_key(key));
@@ -616,11 +628,14 @@ fn claim_key(key: &SourceKey, id: &TaskId) -> ClaimKey {
     (key.clone(), id.monitor.clone(), id.version)
 }
 
-fn place(input: InputTarget, compiled: &Compiled) -> HostPlace {
+fn place(input: InputTarget, compiled: &Compiled, by_host: bool) -> HostPlace {
     let monitor = &compiled.monitor;
     let key = match &monitor.log {
-        Some(pattern) => SourceKey::Log(input_key(monitor, pattern, &input.target)),
-        None => SourceKey::System(input.target.address.clone()),
+        Some(pattern) => SourceKey::Log(input_key(monitor, pattern, &input.target, by_host)),
+        None => {
+            let host = by_host.then(|| input.target.host.clone());
+            SourceKey::System(input.target.address.clone(), host)
+        }
     };
     HostPlace {
         input,

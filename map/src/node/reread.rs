@@ -77,11 +77,14 @@ async fn read(node: Arc<Shared>, windows: Arc<Windows>, target: HostTarget) -> R
             break turn;
         }
     };
-    let link = node.links.link(&node, &target.address);
+    let by_host = node.config.network.proves_names();
+    let link = node
+        .links
+        .link(&node, &target.address, Some(&*target.host).filter(|_| by_host));
     link.known().await;
     let _agent = link.turn().await;
     let monitor = &windows.compiled.monitor;
-    let key = input_key(monitor, pattern, &target);
+    let key = input_key(monitor, pattern, &target, by_host);
     let profiles = windows.profiles.get(&target.host);
     let subscription = Subscription {
         profiles: profiles.map(|kept| kept.as_slice().into()).unwrap_or_default(),

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) enum SourceKey {
     /// A log.
     Log(InputKey),
-    /// The `system` source of the agent at this address.
-    System(String),
+    /// The `system` source of the agent at this address, and of which host it must prove to be, as for a log.
+    System(String, Option<String>),
 }
 
 impl SourceKey {
@@ -23,7 +23,15 @@ impl SourceKey {
     pub(super) fn address(&self) -> &str {
         match self {
             Self::Log(key) => &key.address,
-            Self::System(address) => address,
+            Self::System(address, _) => address,
+        }
+    }
+
+    /// The host that its agent must prove to be.
+    pub(super) fn host(&self) -> Option<&str> {
+        match self {
+            Self::Log(key) => key.host.as_deref(),
+            Self::System(_, host) => host.as_deref(),
         }
     }
 
@@ -31,7 +39,7 @@ impl SourceKey {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Log(key) => format!("{} {}", key.address, key.pattern),
-            Self::System(address) => format!("{address} system"),
+            Self::System(address, _) => format!("{address} system"),
         }
     }
 }
@@ -124,7 +132,7 @@ impl Source {
                 Self::Scripted(super::tests::Script::new(key))
             }
             SourceKey::Log(key) => Self::Log(Box::new(Input::new(key.clone()))),
-            SourceKey::System(address) => Self::System(Box::new(SystemInput::new(address))),
+            SourceKey::System(address, _) => Self::System(Box::new(SystemInput::new(address))),
         }
     }
 
@@ -207,6 +215,7 @@ mod tests {
     fn pulls(timestamp: Option<&str>) -> Vec<i64> {
         let key = InputKey {
             address: "h:1".to_owned(),
+            host: None,
             pattern: "/logs/app.log".to_owned(),
             timestamp: timestamp.map(str::to_owned),
             timezone: None,

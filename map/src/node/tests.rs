@@ -107,6 +107,7 @@ impl Scene {
         let reduce = Client::start(Dialling {
             network: Arc::new(reduces),
             address: "map:1".to_owned(),
+            server_node: None,
             identity: identity(ROLE_REDUCE),
             settings: Settings::default(),
             clock: clock.clone(),

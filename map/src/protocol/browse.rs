@@ -23,6 +23,9 @@ pub const AGENTS_MAX: usize = 20_000;
 pub struct BrowseRequest {
     /// Where its agent listens. Only a Brain says so, out of the inventory.
     pub address: String,
+    /// The host that it is in the inventory, which the agent must prove where agents have certificates.
+    #[serde(default)]
+    pub host: Option<String>,
     /// What is asked.
     pub question: BrowseQuestion,
 }

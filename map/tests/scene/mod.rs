@@ -298,6 +298,7 @@ impl Scene {
         let subscription = subscription(&mql.replace("{base}", &base), from_ns);
         let key = InputKey {
             address: "h:1".into(),
+            host: None,
             pattern: format!("{base}/{pattern}"),
             timestamp: subscription.monitor.timestamp.clone(),
             timezone: subscription.monitor.timezone.clone(),

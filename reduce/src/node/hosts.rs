@@ -45,8 +45,12 @@ pub(super) async fn browse(
         target,
         question,
     } = question;
-    let address = target.address.clone();
-    let request = MapRequest::Browse(BrowseRequest { address, question });
+    let (address, host) = (target.address.clone(), Some(target.host.clone()));
+    let request = MapRequest::Browse(BrowseRequest {
+        address,
+        host,
+        question,
+    });
     let maps = route(registry, Route::Host { place, target }).await?;
     let mut troubles = Vec::new();
     for (map, client) in maps.into_iter().take(TRIES_MAX) {

@@ -26,6 +26,7 @@ impl Maps {
             dialling: Dialling {
                 network: config.network.clone(),
                 address: String::new(),
+                server_node: None,
                 identity: config.identity.clone(),
                 settings: Settings {
                     // A Map's answers may be larger than other frames: a window of one host is never cut.

@@ -188,6 +188,7 @@ impl Scene {
         let brain = Client::start(Dialling {
             network: Arc::new(network.clone()),
             address: "reduce:1".to_owned(),
+            server_node: None,
             identity: identity("brain"),
             settings: Settings::default(),
             clock: clock.clone(),

@@ -140,6 +140,7 @@ fn node(host: &str, folder: &std::path::Path) -> AgentNode {
         roots: vec![folder.to_string_lossy().into_owned()],
         browse: Vec::new(),
         token: TokenSource::OpenOnLoopback,
+        tls: None,
         hard_links: HardLinkPolicy::Refuse,
         sandbox: SandboxPolicy::Off,
         user: None,

@@ -8,10 +8,12 @@ use crate::exit::Failure;
 use anyhow::Context;
 use brain::keeping::Keeping;
 use brain::process::BrainConfig;
+use configs::node::TlsPlace;
 use console::process::{ApiToken, ConsoleConfig};
 use lika::node::{Dialling, Server, Settings};
 use lika::pool::CpuPool;
 use lika::seam::{Clock, Network, Randomness, TcpNetwork};
+use lika::tls::{TlsError, TlsFiles, TlsNetwork};
 use lika::wire::{Identity, Token};
 use map::node::{AgentTokens, MapConfig};
 use reduce::node::ReduceConfig;
@@ -54,6 +56,26 @@ impl Means {
             randomness,
             network: Arc::new(TcpNetwork),
         })
+    }
+
+    /// The same over TLS, if the node of these roles has a certificate.
+    ///
+    /// # Errors
+    /// If its certificate cannot be used, or does not let it be what it is.
+    pub fn over_tls(mut self, tls: Option<&TlsPlace>, roles: &[&str], node: &str) -> Result<Self, Failure> {
+        let Some(place) = tls else { return Ok(self) };
+        let files = TlsFiles {
+            ca: place.ca.clone(),
+            cert: place.cert.clone(),
+            key: place.key.clone(),
+        };
+        let told = |error: TlsError| Failure::configuration(format!("{:#}", anyhow::Error::from(error)));
+        let network = TlsNetwork::over(self.network, files, self.clock.clone()).map_err(told)?;
+        for role in roles {
+            network.check_own(role, node).map_err(told)?;
+        }
+        self.network = Arc::new(network);
+        Ok(self)
     }
 
     fn identity(&self, role: &str, node: &str) -> Identity {
@@ -145,6 +167,7 @@ impl Means {
         StoreHandle::dial(Dialling {
             network: Arc::clone(&self.network),
             address: address.to_owned(),
+            server_node: None,
             identity: self.identity(role, node),
             settings: Settings::default(),
             clock: self.clock.clone(),

@@ -249,6 +249,7 @@ async fn start_agent(means: &Means, browse: Vec<String>) -> Result<(Worker, Stri
         roots: vec!["/".to_owned()],
         browse,
         token: TokenSource::Given(Secret::new(secret)),
+        tls: None,
         hard_links: HardLinkPolicy::Allow,
         sandbox: SandboxPolicy::Off,
         user: None,

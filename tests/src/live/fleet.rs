@@ -36,6 +36,7 @@ impl LocalAgent {
             roots: vec![root.to_str().expect("UTF-8").to_owned()],
             browse: Vec::new(),
             token: TokenSource::OpenOnLoopback,
+            tls: None,
             hard_links: HardLinkPolicy::Refuse,
             sandbox: SandboxPolicy::Off,
             user: None,

@@ -9,6 +9,10 @@ const LIMITS: Limits = Limits {
     frame_bytes_max: 1000,
 };
 
+fn reached(address: &str) -> Reached<'_> {
+    Reached { address, names: None }
+}
+
 fn identity(role: &str, token: &str) -> Identity {
     Identity {
         role: role.to_owned(),
@@ -45,6 +49,7 @@ impl Case {
             protocol: "pull".into(),
             versions: (1, 3),
             server_role: "agent".into(),
+            server_node: None,
         };
         let (client, server) = (
             identity("map", "sixteen bytes it is"),
@@ -66,7 +71,7 @@ impl Case {
                 &mut near,
                 &self.client,
                 &self.wanted,
-                "there",
+                reached("there"),
                 (&clock, &randomness, PATIENCE),
             )
             .await;
@@ -76,7 +81,7 @@ impl Case {
         };
         tokio::join!(
             client,
-            welcome(&mut far, host, &admission, "here", (&clock, &randomness))
+            welcome(&mut far, host, &admission, reached("here"), (&clock, &randomness))
         )
     }
 }
@@ -189,7 +194,7 @@ async fn a_server_without_the_token_is_found_out() {
         &mut near,
         &case.client,
         &case.wanted,
-        "there",
+        reached("there"),
         (&clock, &randomness, PATIENCE),
     );
     let (client, ()) = tokio::join!(greeting, imposter);
@@ -208,10 +213,12 @@ async fn strangers_and_the_silent_are_hung_up_on() {
     let outcome = async |bytes: &[u8]| {
         let (mut near, mut far) = tokio::io::duplex(8192);
         near.write_all(bytes).await.unwrap();
-        let welcomed = welcome(&mut far, host, &admission, "here", (&clock, &randomness)).await;
+        let welcomed = welcome(&mut far, host, &admission, reached("here"), (&clock, &randomness)).await;
         welcomed.unwrap_err()
     };
     assert!(matches!(outcome(b"GET / HTTP/1.1\r\n").await, HandshakeError::NotLika));
+    let client_hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    assert!(matches!(outcome(client_hello).await, HandshakeError::TlsUnexpected));
     assert!(matches!(outcome(b"").await, HandshakeError::TooSlow(_)));
     assert!(matches!(
         outcome(b"lika/1\r\n").await,
