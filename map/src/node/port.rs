@@ -200,7 +200,10 @@ pub(super) enum Reach {
 
 /// The links of a node, by address and by the host that must be there.
 #[derive(Default)]
-pub(super) struct Links(Mutex<BTreeMap<(String, Option<String>), Weak<AgentLink>>>);
+pub(super) struct Links(Mutex<BTreeMap<LinkKey, Weak<AgentLink>>>);
+
+/// An address, and the host that must be there.
+type LinkKey = (String, Option<String>);
 
 impl Links {
     /// The link to an agent, which must prove to be a host if one is given; it begins to connect if it is new. Needs a

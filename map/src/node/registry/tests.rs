@@ -54,6 +54,20 @@ fn counted(registry: &Registry) -> String {
 }
 
 #[test]
+fn hosts_that_must_prove_who_they_are_share_nothing() {
+    let hosts = [("h2", "a:1"), ("h1", "a:1")];
+    let of = |by_host: bool| {
+        let mut registry = Registry::new(by_host);
+        assert_eq!(install(&mut registry, 0, 1, &hosts), Ok(()));
+        let keys = registry.sources().map(|source| source.key.clone());
+        keys.map(|key| format!("{} {:?}", key.address(), key.host()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(false), ["a:1 None"]);
+    assert_eq!(of(true), ["a:1 Some(\"h1\")", "a:1 Some(\"h2\")"]);
+}
+
+#[test]
 fn a_host_under_two_names_is_counted_once() {
     let mut registry = Registry::default();
     assert_eq!(
