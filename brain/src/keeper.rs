@@ -518,7 +518,7 @@ impl Keeper {
             }
             Some(app) if expected == 0 => {
                 troubles.push(format!(
-                    "the app `{app}` has no hosts: list them by `hosts` or `file_sd`"
+                    "the app `{app}` has no hosts: list them by `hosts`, `file_sd` or `http_sd`"
                 ));
             }
             Some(_) => {}

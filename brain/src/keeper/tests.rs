@@ -194,7 +194,7 @@ fn what_keeps_a_monitor_from_reading_is_told() {
     stage.settle();
     stage.check_troubles(
         "pay",
-        &["the app `shop` has no hosts: list them by `hosts` or `file_sd`"],
+        &["the app `shop` has no hosts: list them by `hosts`, `file_sd` or `http_sd`"],
     );
     stage.write("app.yaml", APP);
     stage.settle();
