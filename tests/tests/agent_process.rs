@@ -564,7 +564,10 @@ fn a_listener_that_others_reach_needs_a_token() {
         "/var/log",
         &format!("token_file: {}", missing.display()),
     ));
-    assert!(code == Some(1) && told.contains("there is no token"), "{told}");
+    assert!(
+        code == Some(1) && told.contains("there is neither a token nor a certificate"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
